@@ -1,0 +1,32 @@
+"""The control plane: registry, permissions, audit, history, and the functions departments are made with."""
+
+from alembic import op
+
+revision = "federation_0001_control_plane"
+down_revision = None
+branch_labels = ("federation",)
+depends_on = None
+
+TEMPLATES = (
+    "set_updated_at",
+    "departments",
+    "resources",
+    "cross_dept_permissions",
+    "gateway_entitlements",
+    "audit",
+    "oauth_credentials",
+    "schema_migrations",
+    "registration",
+    "assert_walls",
+    "cross_dept_gate",
+    "grants",
+)
+
+
+def upgrade() -> None:
+    for template in TEMPLATES:
+        op.execute_template(f"federation/control_plane/{template}")
+
+
+def downgrade() -> None:
+    op.execute_template("federation/control_plane/drop")

@@ -1,0 +1,27 @@
+"""Document management: Drive files with their text and analysis, embeddings, attachments."""
+
+from alembic import op
+
+revision = "tenant_0002_documents"
+down_revision = "tenant_0001_core"
+branch_labels = None
+depends_on = None
+
+TABLES = {
+    "family": "documents",
+    "shared": {
+        "drive_document_repository": "drive_documents",
+        "drive_access_log": "drive_access_log",
+        "vector_store_embeddings": "vector_store_embeddings",
+        "file_attachments": "file_attachments",
+    },
+    "identity": ("drive_document_repository", "drive_access_log"),
+}
+
+
+def upgrade() -> None:
+    op.create_tenant_tables(**TABLES)
+
+
+def downgrade() -> None:
+    op.drop_tenant_tables(**TABLES)

@@ -1,0 +1,118 @@
+"""Whole transactions as text: what adding a department, or moving one along a plan, sends to the server.
+
+The same text goes two ways: `execute` sends it as one message inside a transaction of ours, and `as_script` frames it
+for psql. So a script and a command cannot differ.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import generators, pq
+from psycopg.errors import error_from_result
+
+from fedschema import statements
+from fedschema.connections import translate
+from fedschema.department import Department
+from fedschema.errors import FedschemaError
+from fedschema.plans import Plan
+from fedschema.rendering import Templates, quote_literal
+
+_SECRET = re.compile(r"(PASSWORD\s+)'[^']*'", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """SQL that runs in one transaction, as federation_owner.
+
+    Attributes:
+        what: the operation, for messages: ``adding department legal``.
+        sql: the statements.
+    """
+
+    what: str
+    sql: str
+
+
+def creation(templates: Templates, department: Department, name: str, email: str | None, plan: Plan) -> Batch:
+    """Return everything that makes a department: registry row, role, schema, tables with their walls, history."""
+    values = {"department": department, "name": name, "email": email}
+    return Batch(
+        f"adding department {department}",
+        "\n".join(
+            (
+                templates.render("tenant/department/provision", **values),
+                plan.script(department),
+                _end(department),
+                templates.render("tenant/department/activate", **values),
+            )
+        ),
+    )
+
+
+def migration(department: Department, plan: Plan) -> Batch:
+    """Return what takes a department along a plan, if it is where the plan starts."""
+    start = ", ".join(quote_literal(revision) for revision in plan.start)
+    begin = f"CALL federation.begin_migration({quote_literal(department.id)}, ARRAY[{start}]::text[]);\n"
+    direction = plan.steps[0].direction if plan.steps else "upgrade"
+    return Batch(
+        f"{direction} of department {department}", "\n".join((begin, plan.script(department), _end(department)))
+    )
+
+
+def bootstrap(templates: Templates) -> Batch:
+    """Return what the control plane's revisions stand on; it begins as the login, since the owner may not exist yet."""
+    return Batch("preparing the control plane", templates.render("federation/bootstrap"))
+
+
+def control_plane(templates: Templates, plan: Plan) -> Batch:
+    """Return what makes the control plane, or moves it along a plan."""
+    return Batch("the control plane", bootstrap(templates).sql + "\n" + plan.script(None))
+
+
+def _end(department: Department) -> str:
+    return f"-- Nothing is committed that stands open.\nCALL federation.assert_walls({quote_literal(department.id)});\n"
+
+
+def as_script(batch: Batch, *, as_owner: bool = True) -> str:
+    """Frame a batch as a script of its own: one transaction, all or nothing."""
+    role = "SET LOCAL ROLE federation_owner;\n" if as_owner else ""
+    return f"BEGIN;\n{role}\n{batch.sql.rstrip()}\n\nCOMMIT;\n"
+
+
+def execute(connection: psycopg.Connection, batch: Batch, plan: Plan | None = None) -> None:
+    """Send a batch to the server in one message and wait for all its results.
+
+    Args:
+        connection: inside a transaction already.
+        batch: what to run.
+        plan: its plan, to name the revision whose statement failed.
+
+    Raises:
+        FedschemaError: the translated error of the first statement that failed; the caller's transaction is then over.
+    """
+    assert connection.info.transaction_status is pq.TransactionStatus.INTRANS, "a batch needs a transaction around it"  # noqa: S101
+    connection.pgconn.send_query(batch.sql.encode())
+    results = connection.wait(generators.execute(connection.pgconn))
+    failed = results[-1] if results else None
+    if failed is not None and failed.status == pq.ExecStatus.FATAL_ERROR:
+        error = error_from_result(failed, encoding="utf-8")
+        raise _explained(error, batch, plan, len(results) - 1) from error
+
+
+def _explained(error: psycopg.Error, batch: Batch, plan: Plan | None, position: int) -> FedschemaError:
+    """Say which statement failed, and of which revision."""
+    parts = statements.split(batch.sql)
+    statement = parts[position] if position < len(parts) else None
+    shown = _SECRET.sub(r"\1'…'", statements.headline(statement)) if statement else None
+    return translate(error, batch.what, _revision_at(parts, position, plan), shown)
+
+
+def _revision_at(parts: list[str], position: int, plan: Plan | None) -> str | None:
+    """Return the revision that a statement belongs to: each revision's statements end with its row of history."""
+    if plan is None:
+        return None
+    recorded = sum(1 for part in parts[:position] if "CALL federation.record_migration(" in part)
+    return plan.steps[recorded].revision if recorded < len(plan.steps) else None

@@ -1,0 +1,86 @@
+"""The root command and its global options; the other modules of this package hang their commands on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from fedschema import __version__
+from fedschema.cli import demo, federation, output, releases, server, tenant
+from fedschema.cli.session import Session
+
+_GLOBAL_OPTIONS = ("--database-url", "--config")
+
+
+class _RootGroup(TyperGroup):
+    """Accepts the global options anywhere in a command line, as people type them."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer keeps the type to itself
+        return super().parse_args(ctx, _global_options_first(args))
+
+
+def _global_options_first(arguments: list[str]) -> list[str]:
+    """Move global options with their values to the front; what follows ``--`` stays where it is."""
+    front: list[str] = []
+    rest: list[str] = []
+    remaining = iter(arguments)
+    for argument in remaining:
+        if argument == "--":
+            rest += [argument, *remaining]
+        elif argument in _GLOBAL_OPTIONS:
+            front += [argument, *([value] if (value := next(remaining, None)) is not None else [])]
+        elif argument.startswith(tuple(f"{option}=" for option in _GLOBAL_OPTIONS)):
+            front.append(argument)
+        else:
+            rest.append(argument)
+    return front + rest
+
+
+app = typer.Typer(
+    cls=_RootGroup,
+    name="fedschema",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="One PostgreSQL schema per department, walled off and migrated together.",
+)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
+    if wanted:
+        output.say(f"fedschema {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    database_url: Annotated[
+        str | None,
+        typer.Option(
+            "--database-url",
+            help="The database; else FEDSCHEMA_DATABASE_URL, DATABASE_URL, sqlalchemy.url in alembic.ini, "
+            "libpq's variables, else an embedded PostgreSQL in .fedschema/.",
+        ),
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="The project's alembic.ini.")] = None,
+    *,
+    version: Annotated[  # noqa: ARG001 - handled by its callback
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """One PostgreSQL schema per department, walled off and migrated together."""
+    context.obj = Session(config, database_url)
+
+
+app.command("init")(federation.init)
+app.command("demo")(demo.demo)
+app.command("upgrade")(releases.upgrade)
+app.command("downgrade")(releases.downgrade)
+app.command("status")(releases.status)
+app.command("history")(releases.history)
+app.add_typer(tenant.app, name="tenant")
+app.add_typer(server.app, name="server")

@@ -1,0 +1,87 @@
+"""How things are shown: data on stdout, all else on stderr; aligned text for people, one JSON document for machines."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, TextIO
+
+import typer
+
+_GAP = "  "
+
+
+def _colourful(stream: TextIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR")
+
+
+def _styled(text: str, stream: TextIO, **style: Any) -> str:  # noqa: ANN401 - typer's own styles
+    return typer.style(text, **style) if _colourful(stream) else text
+
+
+def say(text: str = "") -> None:
+    """Print a line of data."""
+    sys.stdout.write(f"{text}\n")
+
+
+def note(text: str) -> None:
+    """Print a remark for the person at the terminal."""
+    sys.stderr.write(f"{text}\n")
+
+
+def warning(text: str) -> None:
+    """Print a warning."""
+    note(f"{_styled('warning:', sys.stderr, fg='yellow', bold=True)} {text}")
+
+
+def failure(code: str, message: str, hint: str | None, *, as_json: bool = False) -> None:
+    """Print what went wrong and what to type next; as JSON, on stdout, when a machine reads."""
+    if as_json:
+        document({"error": {"code": code, "message": message, "hint": hint}})
+        return
+    note(f"{_styled('error:', sys.stderr, fg='red', bold=True)} {message}")
+    if hint:
+        note(f"{_styled('hint:', sys.stderr, fg='cyan')} {hint}")
+
+
+def document(value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
+    """Print one JSON document."""
+    sys.stdout.write(json.dumps(value, default=_plain, ensure_ascii=False, indent=2) + "\n")
+
+
+def _plain(value: object) -> object:
+    """Turn what JSON does not know into what the interface promises: times in UTC ending in Z."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, Decimal):
+        return float(value)
+    raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+def moment(value: datetime | None) -> str:
+    """Show a time to people: in UTC, to the second."""
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if value else "-"
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows in aligned columns. Nothing is cut: what a terminal wraps, a pipe still reads whole."""
+    body = [list(row) for row in rows]
+    widths = [max(len(line[index]) for line in [list(headings), *body]) for index in range(len(headings))]
+    say(_styled(_line([heading.upper() for heading in headings], widths), sys.stdout, bold=True))
+    for row in body:
+        say(_line(row, widths))
+
+
+def facts(values: Mapping[str, str]) -> None:
+    """Print names with their values, one a line."""
+    width = max(len(name) for name in values)
+    for name, value in values.items():
+        say(f"{name.ljust(width)}{_GAP}{value}")
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return _GAP.join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()

@@ -1,0 +1,217 @@
+"""`fedschema upgrade`, `downgrade`, `status` and `history`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from fedschema import releases
+from fedschema.cli import output
+from fedschema.cli.confirmation import ask_for_id
+from fedschema.cli.session import DepartmentIds, JsonOption, Session, YesOption, session_of
+from fedschema.department import Department
+from fedschema.errors import UsageError, WouldLoseRows
+from fedschema.releases import Direction, OnError, Outcome, Position, Release, Result
+
+BEHIND = 3
+
+OnErrorOption = Annotated[OnError, typer.Option(help="What a failed department means for those after it.")]
+
+
+def upgrade(  # noqa: PLR0913 - one argument for each option
+    context: typer.Context,
+    ids: DepartmentIds = None,
+    *,
+    to: Annotated[str, typer.Option(metavar="REVISION", help="head, +1, or a revision.")] = "head",
+    on_error: OnErrorOption = OnError.STOP,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring departments up: all of them, or those that are named."""
+    release = Release(Direction.UPGRADE, to, on_error=on_error)
+    _migrate(session_of(context), ids or [], release, yes=yes, as_json=as_json)
+
+
+def downgrade(  # noqa: PLR0913 - one argument for each option
+    context: typer.Context,
+    ids: DepartmentIds = None,
+    *,
+    to: Annotated[str, typer.Option(metavar="REVISION", help="-1, base, or a revision.")],
+    every: Annotated[bool, typer.Option("--all", help="Every department.")] = False,
+    on_error: OnErrorOption = OnError.STOP,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Take departments back; what holds rows goes only when that is confirmed."""
+    if bool(ids) == every:
+        raise UsageError("name the departments, or --all for every one", "fedschema downgrade hr --to -1")
+    release = Release(Direction.DOWNGRADE, to, on_error=on_error)
+    _migrate(session_of(context), ids or [], release, yes=yes, as_json=as_json)
+
+
+def _migrate(session: Session, ids: Sequence[Department], release: Release, *, yes: bool, as_json: bool) -> None:
+    """Run a release; a department that would lose rows is asked about, and left alone when nobody answers."""
+    wanted = list(ids)
+    if yes:
+        everyone = releases.status(session.conninfo, session.compiler, wanted)
+        release = _confirmed(release, [position.entry.department for position in everyone])
+    results: list[Result] = []
+    for result in releases.migrate(session.conninfo, session.compiler, wanted, release):
+        settled = _ask(session, result, release) if not as_json else result
+        results.append(settled)
+        if not as_json:
+            _show(settled)
+    if as_json:
+        target = release.destination
+        output.document({"target": target, "results": [_as_json(result) for result in results]})
+    _finish(results, as_json=as_json)
+
+
+def _confirmed(release: Release, departments: Sequence[Department]) -> Release:
+    return Release(release.direction, release.destination, frozenset(departments), release.hint, release.on_error)
+
+
+def _ask(session: Session, result: Result, release: Release) -> Result:
+    """Ask whether rows may go, where a person can answer, and do it again if they may."""
+    if not isinstance(result.error, WouldLoseRows) or not sys.stdin.isatty():
+        return result
+    output.note(f"{result.department}: this would lose {', '.join(result.error.losses)}")
+    if not ask_for_id(result.department, "lose them"):
+        return result
+    again = _confirmed(release, [result.department])
+    return next(releases.migrate(session.conninfo, session.compiler, [result.department], again))
+
+
+def _show(result: Result) -> None:
+    before = _revision(result.before)
+    after = _revision(result.after)
+    match result.outcome:
+        case Outcome.FAILED:
+            assert result.error is not None  # noqa: S101 - a failure has a reason
+            output.failure(result.error.code, f"{result.department}: {result.error.message}", result.error.hint)
+        case Outcome.UNCHANGED:
+            output.say(f"{result.department}: unchanged, at {after}")
+        case Outcome.SKIPPED:
+            output.say(f"{result.department}: skipped, still at {after}")
+        case _:
+            output.say(f"{result.department}: {result.outcome} {before} -> {after} ({result.duration_seconds:.2f} s)")
+
+
+def _finish(results: Sequence[Result], *, as_json: bool) -> None:
+    """Sum up, and end with 1 when a department failed or was skipped."""
+    undone = [result for result in results if result.outcome in {Outcome.FAILED, Outcome.SKIPPED}]
+    if not results and not as_json:
+        output.note("there are no departments yet; add one with: fedschema tenant add legal")
+    if undone and len(results) > 1 and not as_json:
+        names = ", ".join(f"{result.department} ({result.outcome})" for result in undone)
+        output.note(f"{len(results) - len(undone)} of {len(results)} departments are done; not done: {names}")
+    if undone:
+        raise typer.Exit(1)
+
+
+def _revision(position: Position | None) -> str:
+    if position is None:
+        return "?"
+    branch = f" + {position.branch_revision}" if position.branch_revision else ""
+    return (position.revision or "base") + branch
+
+
+def _as_json(result: Result) -> dict[str, Any]:
+    error = result.error
+    return {
+        "department_id": result.department.id,
+        "status": result.outcome.value,
+        "from": result.before.revision if result.before else None,
+        "to": result.after.revision if result.after else None,
+        "branch_from": result.before.branch_revision if result.before else None,
+        "branch_to": result.after.branch_revision if result.after else None,
+        "duration_seconds": round(result.duration_seconds, 3),
+        "error": {"code": error.code, "message": error.message, "hint": error.hint} if error else None,
+    }
+
+
+def status(
+    context: typer.Context,
+    ids: DepartmentIds = None,
+    *,
+    check: Annotated[bool, typer.Option("--check", help="End with 3 when a department is not at head.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show where departments are."""
+    session = session_of(context)
+    positions = releases.status(session.conninfo, session.compiler, ids or [])
+    if as_json:
+        output.document([department_json(position) for position in positions])
+    elif positions:
+        rows = [(p.entry.department_id, p.entry.status, _revision(p), _state(p)) for p in positions]
+        output.table(("department", "status", "revision", ""), rows)
+    else:
+        output.note("there are no departments yet; add one with: fedschema tenant add legal")
+    if check and not all(position.at_head for position in positions):
+        raise typer.Exit(BEHIND)
+
+
+def _state(position: Position) -> str:
+    if position.problem:
+        return position.problem.message
+    return "at head" if position.at_head else "behind"
+
+
+def department_json(position: Position) -> dict[str, Any]:
+    """Return a department as the interface has it."""
+    entry = position.entry
+    return {
+        "department_id": entry.department_id,
+        "department_name": entry.department_name,
+        "tenant_schema": entry.tenant_schema,
+        "status": entry.status,
+        "revision": position.revision,
+        "branch_revision": position.branch_revision,
+        "at_head": position.at_head,
+        "problem": position.problem.message if position.problem else None,
+    }
+
+
+def history(
+    context: typer.Context,
+    department: Annotated[
+        Department | None, typer.Argument(parser=Department.parse, metavar="[ID]", help="One department; else all.")
+    ] = None,
+    *,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many rows, the newest first.")] = 50,
+    revisions: Annotated[bool, typer.Option("--revisions", help="The revisions that there are, instead.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what was applied: when, by whom, how long it took, and what failed."""
+    session = session_of(context)
+    if revisions:
+        _show_revisions(session, department, as_json=as_json)
+        return
+    records = releases.history(session.conninfo, session.compiler, department, limit)
+    if as_json:
+        output.document([{name: getattr(record, name) for name in record.__slots__} for record in records])
+        return
+    rows = [
+        (
+            output.moment(record.applied_at),
+            record.department_id,
+            record.direction,
+            record.migration_name,
+            f"{record.duration_seconds:.3f}" if record.duration_seconds is not None else "-",
+            record.applied_by,
+            "ok" if record.success else f"FAILED: {record.error_message}",
+        )
+        for record in records
+    ]
+    output.table(("applied at", "department", "direction", "revision", "seconds", "by", "result"), rows)
+
+
+def _show_revisions(session: Session, department: Department | None, *, as_json: bool) -> None:
+    listed = releases.revisions(session.compiler, department)
+    if as_json:
+        output.document([{"revision": item.revision, "lineage": item.lineage, "doc": item.doc} for item in listed])
+    else:
+        output.table(("revision", "lineage", "what it does"), [(i.revision, i.lineage, i.doc) for i in listed])

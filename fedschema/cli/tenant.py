@@ -1,0 +1,263 @@
+"""`fedschema tenant …`: a department's coming and going."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fedschema import deployment, passwords, releases, tenancy
+from fedschema.cli import output
+from fedschema.cli.confirmation import ask_for_id
+from fedschema.cli.releases import department_json
+from fedschema.cli.session import DepartmentId, JsonOption, YesOption, session_of
+from fedschema.department import Department, parse_email, parse_name
+from fedschema.errors import UsageError
+from fedschema.passwords import Password
+from fedschema.policies import PolicyType
+from fedschema.tenancy import DepartmentDetails, NewDepartment
+
+app = typer.Typer(no_args_is_help=True, help="Departments: add, list, show, generate their SQL, drop.")
+
+NameOption = Annotated[str | None, typer.Option("--name", help='The display name: --name "Legal Department".')]
+EmailOption = Annotated[str | None, typer.Option("--admin-email", help="Whom to write to about the department.")]
+PasswordFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--password-file", help="Read the role's password from this file; if there is none yet, make one there."
+    ),
+]
+
+
+def _new_department(department: Department, name: str | None, email: str | None) -> NewDepartment:
+    return NewDepartment(
+        department,
+        parse_name(name) if name is not None else department.default_name,
+        parse_email(email) if email is not None else None,
+    )
+
+
+@app.command()
+def add(  # noqa: PLR0913 - one argument for each option
+    context: typer.Context,
+    department: DepartmentId,
+    *,
+    name: NameOption = None,
+    admin_email: EmailOption = None,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the role's password from standard input.")
+    ] = False,
+    password_file: PasswordFileOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SQL and touch nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a department: registry row, schema, role, tables with their walls, in one transaction."""
+    session = session_of(context)
+    new = _new_department(department, name, admin_email)
+    if dry_run:
+        sys.stdout.write(tenancy.creation_script(session.compiler, new))
+        return
+    conninfo = session.conninfo
+    with _password(password_file, stdin=password_stdin) as password:
+        tenancy.add(conninfo, session.compiler, new, password)
+    if as_json:
+        position = releases.status(conninfo, session.compiler, [department])[0]
+        output.document(department_json(position))
+    else:
+        output.say(f"department {department} ({new.name}): schema {department.schema}, role {department.role}")
+    _tell_password(password, department, as_json=as_json)
+
+
+class _password:  # noqa: N801 - a context manager, named like a function
+    """The password that was handed in, or a new one; a file made for it goes if the department does not come."""
+
+    def __init__(self, file: Path | None, *, stdin: bool) -> None:
+        if file and stdin:
+            raise UsageError("--password-stdin and --password-file exclude each other", "use one of them")
+        self._password = self._take(file, stdin=stdin)
+
+    @staticmethod
+    def _take(file: Path | None, *, stdin: bool) -> Password:
+        if file:
+            return passwords.from_file(file)
+        if not stdin:
+            return passwords.generate()
+        if sys.stdin.isatty():
+            return passwords.parse(typer.prompt("password", hide_input=True, confirmation_prompt=True, err=True))
+        return passwords.parse(sys.stdin.read())
+
+    def __enter__(self) -> Password:
+        return self._password
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        if error is not None and self._password.generated and self._password.file:
+            self._password.file.unlink(missing_ok=True)
+
+
+def _tell_password(password: Password, department: Department, *, as_json: bool) -> None:
+    """Show a generated password, once: it is stored nowhere. JSON never holds it."""
+    if not password.generated:
+        return
+    tell: Callable[[str], None] = output.note if as_json else output.say
+    if password.file:
+        tell(f"password of {department.role}: in {password.file}")
+    else:
+        tell(f"password of {department.role}, shown only now: {password.text}")
+
+
+@app.command("list")
+def list_departments(context: typer.Context, *, as_json: JsonOption = False) -> None:
+    """List the departments."""
+    session = session_of(context)
+    positions = releases.status(session.conninfo, session.compiler, [])
+    if as_json:
+        output.document([department_json(position) for position in positions])
+    elif positions:
+        rows = [
+            (
+                p.entry.department_id,
+                p.entry.department_name,
+                p.entry.tenant_schema,
+                p.entry.status,
+                p.revision or "base",
+            )
+            for p in positions
+        ]
+        output.table(("department", "name", "schema", "status", "revision"), rows)
+    else:
+        output.note("there are no departments yet; add one with: fedschema tenant add legal")
+
+
+@app.command()
+def show(context: typer.Context, department: DepartmentId, *, as_json: JsonOption = False) -> None:
+    """Show one department: its row of the registry, where it is, and how many rows its tables hold."""
+    session = session_of(context)
+    found = tenancy.details(session.conninfo, session.compiler, department)
+    position = releases.position_of(session.compiler, found.entry, found.heads)
+    if as_json:
+        entry = found.entry
+        output.document(
+            department_json(position)
+            | {
+                "role": department.role,
+                "admin_email": entry.admin_email,
+                "created_at": entry.created_at,
+                "updated_at": entry.updated_at,
+                "deprovisioned_at": entry.deprovisioned_at,
+                "rows": dict(found.rows),
+            }
+        )
+        return
+    output.facts(_facts(found, position))
+    filled = [(table, str(rows)) for table, rows in found.rows.items() if rows]
+    if filled:
+        output.say()
+        output.table(("table", "rows"), filled)
+    elif found.rows:
+        output.say(f"{len(found.rows)} tables, all empty")
+
+
+def _facts(found: DepartmentDetails, position: releases.Position) -> dict[str, str]:
+    entry = found.entry
+    facts = {
+        "department": entry.department_id,
+        "name": entry.department_name,
+        "status": entry.status,
+        "schema": entry.tenant_schema,
+        "role": entry.department.role,
+        "admin e-mail": entry.admin_email or "-",
+        "created": output.moment(entry.created_at),
+    }
+    if entry.deprovisioned_at:
+        return facts | {"dropped": output.moment(entry.deprovisioned_at)}
+    state = position.problem.message if position.problem else "at head" if position.at_head else "behind"
+    return facts | {"revision": f"{position.revision or 'base'} ({state})"}
+
+
+@app.command("sql")
+def sql(  # noqa: PLR0913 - one argument for each option
+    context: typer.Context,
+    department: DepartmentId,
+    *,
+    name: NameOption = None,
+    admin_email: EmailOption = None,
+    rls_only: Annotated[bool, typer.Option("--rls-only", help="Only the policies.")] = False,
+    policy_type: Annotated[PolicyType, typer.Option("--policy-type", help="Which policies.")] = PolicyType.ALL,
+    output_dir: Annotated[
+        Path | None, typer.Option("--output-dir", help="Write files there instead of printing.")
+    ] = None,
+) -> None:
+    """Generate a department's SQL without applying it; no database is needed.
+
+    schema_ID_tenant.sql is everything that `tenant add` does but the password; rls_policies_ID.sql the policies alone,
+    which can be applied again over what is there.
+    """
+    compiler = session_of(context).compiler
+    new = _new_department(department, name, admin_email)
+    scripts = {f"rls_policies_{department}.sql": tenancy.rls_script(compiler, department, policy_type)}
+    if not rls_only:
+        scripts = {f"schema_{department.schema}.sql": tenancy.creation_script(compiler, new)} | scripts
+    if output_dir is None:
+        sys.stdout.write(next(iter(scripts.values())))
+        return
+    for file_name, text in scripts.items():
+        path = output_dir / file_name
+        try:
+            output_dir.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror}", "name another --output-dir") from error
+        output.say(str(path))
+
+
+@app.command("env")
+def environment(
+    context: typer.Context,
+    department: DepartmentId,
+    *,
+    password_file: PasswordFileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the connection settings of a department's deployment, as lines of an .env file."""
+    session = session_of(context)
+    password = passwords.read_file(password_file) if password_file else None
+    settings = deployment.settings(session.conninfo, session.compiler, department, session.settings.database)
+    if as_json:
+        output.document(settings.public())
+        return
+    for line in settings.lines(password):
+        output.say(line)
+    if password is None:
+        output.note(f"the password is stored nowhere; put it in the place of {deployment.PLACEHOLDER}")
+
+
+@app.command()
+def drop(
+    context: typer.Context, department: DepartmentId, *, yes: YesOption = False, as_json: JsonOption = False
+) -> None:
+    """Drop a department: schema and role together. Its row in the registry stays, as DEPROVISIONED."""
+    session = session_of(context)
+    lost = tenancy.drop(session.conninfo, session.compiler, department, _confirmation(department, yes=yes))
+    if as_json:
+        output.document({"department_id": department.id, "status": "DEPROVISIONED", "rows_lost": dict(lost.rows)})
+    else:
+        output.say(f"department {department} dropped: schema {department.schema} and role {department.role} are gone")
+
+
+def _confirmation(department: Department, *, yes: bool) -> Callable[[DepartmentDetails], None]:
+    def confirm(found: DepartmentDetails) -> None:
+        filled: dict[str, Any] = {table: rows for table, rows in found.rows.items() if rows}
+        if yes:
+            return
+        output.note(f"this drops schema {department.schema} and role {department.role}, with:")
+        for table, rows in filled.items():
+            output.note(f"  {table}: {rows} row{'' if rows == 1 else 's'}")
+        if not filled:
+            output.note(f"  {len(found.rows)} tables, all empty")
+        if not ask_for_id(department, "drop it"):
+            raise UsageError(f"department {department} was not dropped: the id was not typed", "or add --yes")
+
+    return confirm

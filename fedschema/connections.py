@@ -1,0 +1,226 @@
+"""Connections to the database that was chosen, and the one border where the driver's exceptions become ours.
+
+A transaction that changes anything begins with `owner_transaction`: everything is done as federation_owner, never as
+the login, so that objects have one owner whoever typed the command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from fedschema import errors
+from fedschema.embedded import EmbeddedServer
+from fedschema.settings import DatabaseChoice
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+CONNECT_TIMEOUT_SECONDS = 10
+OLDEST_SERVER = 140000
+
+#: SQLSTATEs that our own SQL raises (class Z is free for users, manual appendix "PostgreSQL Error Codes").
+DEPARTMENT_EXISTS = "ZD001"
+DEPARTMENT_MOVED = "ZD002"
+WALLS_MISSING = "ZD003"
+NAME_TAKEN = "ZD004"
+DEPARTMENT_UNKNOWN = "ZD005"
+PRIVILEGE_MISSING = "ZD006"
+
+
+def conninfo_of(choice: DatabaseChoice) -> str:
+    """Return the libpq connection string of the database that was chosen; starts the embedded server if it is that.
+
+    URLs are taken as operators have them: ``postgres://``, ``postgresql://`` and SQLAlchemy's ``postgresql+driver://``.
+
+    Raises:
+        InvalidDatabaseUrl: when it cannot be parsed. The text itself is not repeated.
+    """
+    if choice.embedded is not None:
+        url = EmbeddedServer(choice.embedded).ensure_running().url()
+    else:
+        url = _without_driver(choice.url)
+    try:
+        given = conninfo_to_dict(url)
+        return make_conninfo(
+            url,
+            connect_timeout=given.get("connect_timeout", CONNECT_TIMEOUT_SECONDS),
+            fallback_application_name="fedschema",
+        )
+    except psycopg.ProgrammingError as error:
+        reason = str(error).strip().split(":", 1)[0] if choice.url and choice.url in str(error) else str(error).strip()
+        raise errors.InvalidDatabaseUrl(choice.source, _without_secrets(reason)) from None
+
+
+def _without_driver(url: str) -> str:
+    """Drop SQLAlchemy's ``+driver`` from the scheme of a URL."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme.partition('+')[0]}{separator}{rest}" if separator else url
+
+
+def _without_secrets(reason: str) -> str:
+    """Keep libpq's reason but not the text that it quotes, which may be the URL with its password."""
+    return reason.partition('"')[0].rstrip(" :") or "its syntax is wrong"
+
+
+def connect(conninfo: str, *, autocommit: bool = True) -> psycopg.Connection:
+    """Connect.
+
+    Args:
+        conninfo: see `conninfo_of`.
+        autocommit: True (the default) leaves beginning and ending transactions to the caller.
+
+    Raises:
+        ServerUnreachable, AuthenticationFailed, DatabaseMissing, ServerTooOld
+    """
+    try:
+        connection = psycopg.connect(conninfo, autocommit=autocommit)
+    except psycopg.OperationalError as error:
+        raise _refused(conninfo, error) from None
+    if connection.info.server_version < OLDEST_SERVER:
+        version = connection.info.parameter_status("server_version") or "?"
+        connection.close()
+        raise errors.ServerTooOld(version)
+    return connection
+
+
+def _refused(conninfo: str, error: psycopg.OperationalError) -> errors.FedschemaError:
+    """Tell a server that is not there from one that does not let us in.
+
+    libpq gives no SQLSTATE for a failed connection, so its English text is all there is; any other text counts as
+    unreachable, with the text shown.
+    """
+    where = describe(conninfo)
+    reason = str(error).strip().splitlines()[-1].removeprefix("connection failed: ")
+    reason = reason.rpartition("FATAL:")[2].strip() or reason
+    if "database" in reason and "does not exist" in reason:
+        return errors.DatabaseMissing(where, reason)
+    signs = (
+        "password",
+        "authentication",
+        "pg_hba.conf",
+        "role",
+        "not permitted to log in",
+        "permission denied for database",
+    )
+    if any(sign in reason for sign in signs):
+        return errors.AuthenticationFailed(where, reason)
+    return errors.ServerUnreachable(where, reason)
+
+
+def describe(conninfo: str) -> str:
+    """Name a database for people: ``host:port/dbname``, never user or password."""
+    given = conninfo_to_dict(conninfo)
+    if service := given.get("service"):
+        return f"service {service}"
+    host = given.get("host") or given.get("hostaddr") or "the default socket"
+    port = given.get("port")
+    name = given.get("dbname")
+    return f"{host}{f':{port}' if port else ''}{f'/{name}' if name else ''}"
+
+
+def engine(conninfo: str, *, as_owner: bool = True) -> sa.Engine:
+    """Return a SQLAlchemy engine over `connect`, for Alembic. Its pool keeps nothing open.
+
+    Args:
+        conninfo: see `conninfo_of`.
+        as_owner: each transaction runs as federation_owner, also the ones that Alembic begins by itself. False for
+            the control plane, whose first transaction makes that role.
+    """
+    import sqlalchemy as sa  # noqa: PLC0415 - a third of a second that most commands do without
+
+    made = sa.create_engine(
+        "postgresql+psycopg://", creator=lambda: connect(conninfo, autocommit=False), poolclass=sa.pool.NullPool
+    )
+
+    def become_owner(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("SET LOCAL ROLE federation_owner")
+
+    if as_owner:
+        sa.event.listen(made, "begin", become_owner)
+    return made
+
+
+def driver_of(connection: sa.Connection) -> psycopg.Connection:
+    """Return the driver's connection under SQLAlchemy's, in the same transaction."""
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, psycopg.Connection)  # noqa: S101 - `engine` makes no other
+    return raw
+
+
+@contextmanager
+def owner_transaction(connection: psycopg.Connection, what: str) -> Iterator[psycopg.Connection]:
+    """Run a transaction as federation_owner at READ COMMITTED and translate what goes wrong.
+
+    Args:
+        connection: an autocommit connection.
+        what: the operation, for messages: ``adding department legal``.
+    """
+    with translated(what), connection.transaction():
+        connection.execute("SET LOCAL ROLE federation_owner")
+        yield connection
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn what the driver raises into one of our errors.
+
+    Args:
+        what: the operation, for messages.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        raise translate(error, what) from error
+
+
+def translate(
+    error: psycopg.Error, what: str, revision: str | None = None, statement: str | None = None
+) -> errors.FedschemaError:
+    """Return our error for one of the driver's.
+
+    Args:
+        error: what psycopg raised.
+        what: the operation, for messages.
+        revision: the revision whose SQL was running, where that is known.
+        statement: the beginning of the statement, where that is known.
+    """
+    reason = (error.diag.message_primary or str(error)).strip()
+    state = error.sqlstate
+    if state is None and isinstance(error, psycopg.OperationalError):
+        return errors.ConnectionLost(what, reason.splitlines()[0])
+    if state in _MISSING_OBJECT and ("federation" in reason):
+        return errors.ControlPlaneMissing(what)
+    if state in _BY_STATE:
+        return _BY_STATE[state](what, reason, error.diag.message_hint)
+    return errors.StatementFailed(what, _with_detail(error, reason), revision, statement)
+
+
+#: A missing role, object, schema or table; of ours it can only be the control plane.
+_MISSING_OBJECT = frozenset({"22023", "42704", "3F000", "42P01"})
+
+#: What a SQLSTATE means here, from the operation, the server's reason and its hint.
+_BY_STATE: dict[str, Callable[[str, str, str | None], errors.FedschemaError]] = {
+    "57P01": lambda what, reason, _: errors.ConnectionLost(what, reason),
+    "57P02": lambda what, reason, _: errors.ConnectionLost(what, reason),
+    "57P03": lambda what, reason, _: errors.ConnectionLost(what, reason),
+    "25006": lambda what, _, __: errors.ReadOnlyServer(what),
+    "55P03": lambda what, reason, _: errors.LockTimeout(what, reason),
+    "42501": errors.PrivilegeMissing,
+    PRIVILEGE_MISSING: errors.PrivilegeMissing,
+    WALLS_MISSING: lambda _, reason, hint: errors.WallsMissing(f"{reason}; nothing was changed", hint),
+    NAME_TAKEN: lambda _, reason, hint: errors.NameTaken(f"{reason}; nothing was changed", hint),
+    DEPARTMENT_MOVED: lambda _, reason, hint: errors.DepartmentMoved(f"{reason}; nothing was changed", hint),
+    DEPARTMENT_EXISTS: lambda _, reason, hint: errors.DepartmentExists(f"{reason}; nothing was changed", hint),
+    DEPARTMENT_UNKNOWN: lambda _, reason, hint: errors.DepartmentVanished(f"{reason}; nothing was changed", hint),
+}
+
+
+def _with_detail(error: psycopg.Error, reason: str) -> str:
+    """Add the server's detail line, which names the offending object or row count."""
+    detail = error.diag.message_detail
+    return f"{reason} ({detail.splitlines()[0]})" if detail else reason

@@ -1,0 +1,215 @@
+"""`alembic` on a database: the ordinary way, one department after another, one transaction each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext, MigrationInfo
+from alembic.util import DatabaseNotAtHead
+
+from fedschema import batches, connections, losses, registry
+from fedschema.department import Department
+from fedschema.environment.request import Command, Request
+from fedschema.errors import ControlPlaneMissing, DepartmentDamaged
+from fedschema.fleet import recorded_failures
+from fedschema.lineages import FEDERATION, Heads, Lineage
+from fedschema.operations import OPTION, RevisionTarget
+from fedschema.plans import VERSION_TABLE, Compiler, Plan
+
+_log = logging.getLogger("fedschema")
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far one department has come.
+
+    Attributes:
+        plan: what is to be done; None until it is known.
+        applied: the revisions that are done.
+    """
+
+    plan: Plan | None = None
+    applied: list[str] = field(default_factory=list)
+
+    @property
+    def current(self) -> str | None:
+        """The revision that is running."""
+        if self.plan is None:
+            return None
+        names = [step.revision for step in self.plan.steps] or list(self.plan.needs_connection)
+        return names[len(self.applied)] if len(self.applied) < len(names) else None
+
+
+class OnlineRun:
+    """One `alembic` command on one database.
+
+    Args:
+        environment: Alembic's environment context.
+        request: what was typed.
+        compiler: the project's revisions.
+    """
+
+    def __init__(self, environment: EnvironmentContext, request: Request, compiler: Compiler) -> None:
+        self._environment = environment
+        self._request = request
+        self._compiler = compiler
+
+    def start(self, conninfo: str) -> None:
+        """Do what was asked.
+
+        Raises:
+            FedschemaError: nothing of the department that failed was changed; those before it stay as they are now.
+            DatabaseNotAtHead: from ``current --check-heads``.
+        """
+        if self._request.federation:
+            self._control_plane(conninfo)
+        else:
+            self._fleet(conninfo)
+
+    def _fleet(self, conninfo: str) -> None:
+        """Go through the departments that were named, or through all."""
+        engine = connections.engine(conninfo)
+        with engine.connect() as connection, translated("reading the registry", _Progress()), connection.begin():
+            positions = self._positions(connections.driver_of(connection))
+        if not positions:
+            _log.warning("there are no departments yet; add one with: fedschema tenant add legal")
+        if self._request.command is Command.CURRENT:
+            self._show({self._compiler.lineage(department): heads for department, heads in positions.items()})
+            return
+        for department in positions:
+            with engine.connect() as connection:
+                self._department(connection, department)
+
+    def _positions(self, connection: psycopg.Connection) -> dict[Department, Heads]:
+        """Return where each chosen department is."""
+        registry.require_control_plane(connection, self._compiler.lineage(None))
+        chosen = registry.select(registry.entries(connection), self._request.tenants)
+        positions = {}
+        for department, heads in registry.revisions(connection, [entry.department for entry in chosen]).items():
+            if heads is None:
+                raise DepartmentDamaged(department.id, f"schema {department.schema} has no version table")
+            positions[department] = heads
+        return positions
+
+    def _department(self, connection: sa.Connection, department: Department) -> None:
+        """Take one department to where it was asked to go, or leave it as it was and say so in the history."""
+        command = self._request.command
+        progress = _Progress()
+        raw = connections.driver_of(connection)
+        what = f"{command.verb} of department {department}"
+        with (
+            recorded_failures(raw, department, command.verb, lambda: progress.current),
+            translated(what, progress),
+            connection.begin(),
+        ):
+            raw.execute("CALL federation.lock_department(%s)", (department.id,))
+            lineage = self._compiler.lineage(department)
+            context = self._configure(connection, lineage, department.schema, progress)
+            progress.plan = self._request.plan(self._compiler, department, context.get_current_heads())
+            if department.id not in self._request.confirmed:
+                self._refuse_losses(raw, department, progress.plan, what)
+            self._environment.run_migrations()
+            if command is not Command.STAMP:
+                raw.execute("CALL federation.assert_walls(%s)", (department.id,))
+        if not progress.applied:
+            _log.info("%s: nothing to do", department)
+
+    def _refuse_losses(self, raw: psycopg.Connection, department: Department, plan: Plan, what: str) -> None:
+        """Refuse what would lose rows; a plan is rehearsed as a plan, what needs a connection as it is."""
+        hint = f"to lose them, add -x confirm={department} to the command"
+        if plan.needs_connection:
+            losses.refuse_losses(raw, department, self._environment.run_migrations, hint)
+        elif losses.may_lose_rows(script := plan.script(department)):
+            batch = batches.Batch(what, script)
+            losses.refuse_losses(raw, department, lambda: batches.execute(raw, batch, plan), hint)
+
+    def _control_plane(self, conninfo: str) -> None:
+        """Do what was asked with the control plane; an upgrade makes first what its revisions stand on."""
+        lineage = self._compiler.lineage(None)
+        engine = connections.engine(conninfo, as_owner=False)
+        progress = _Progress()
+        with engine.connect() as connection, translated("the control plane", progress), connection.begin():
+            raw = connections.driver_of(connection)
+            heads = registry.control_plane_heads(raw)
+            if self._request.command is Command.CURRENT:
+                self._show({lineage: heads or ()})
+                return
+            if self._request.command is Command.UPGRADE:
+                raw.execute("RESET ROLE")
+                batches.execute(raw, batches.bootstrap(self._compiler.templates))
+            elif heads is None:
+                raise ControlPlaneMissing(f"alembic {self._request.command.verb}")
+            context = self._configure(connection, lineage, FEDERATION, progress)
+            progress.plan = self._request.plan(self._compiler, None, context.get_current_heads())
+            if self._request.command is Command.DOWNGRADE and FEDERATION not in self._request.confirmed:
+                hint = f"to lose them, add -x confirm={FEDERATION} to the command"
+                losses.refuse_control_plane_losses(raw, hint)
+            self._environment.run_migrations()
+        if not progress.applied:
+            _log.info("%s: nothing to do", FEDERATION)
+
+    def _configure(
+        self, connection: sa.Connection, lineage: Lineage, schema: str, progress: _Progress
+    ) -> MigrationContext:
+        """Set Alembic up for one schema; what it applies goes into the history, in the same transaction."""
+
+        def record(
+            ctx: MigrationContext, step: MigrationInfo, heads: Collection[Any], run_args: Mapping[str, Any]
+        ) -> None:
+            del heads, run_args
+            revision = progress.current
+            if progress.plan is None or revision is None or ctx.connection is None:
+                return
+            planned = {step.revision: step for step in progress.plan.steps}.get(revision)
+            if planned is None or planned.recorded:
+                direction = "stamp" if step.is_stamp else "upgrade" if step.is_upgrade else "downgrade"
+                values = (lineage.owner, revision, direction, planned.checksum if planned else None)
+                raw = connections.driver_of(ctx.connection)
+                raw.execute("CALL federation.record_migration(%s, %s, %s, %s)", values)
+            progress.applied.append(revision)
+            _log.info("%s: %s %s", lineage.owner, self._request.command.verb, revision)
+
+        options: dict[str, Any] = {OPTION: RevisionTarget(self._compiler.templates, lineage.department)}
+        self._environment.configure(
+            connection=connection,
+            version_table=VERSION_TABLE,
+            version_table_schema=schema,
+            fn=lambda heads, _: self._request.steps(lineage, heads),
+            on_version_apply=record,
+            **options,
+        )
+        return self._environment.get_context()
+
+    def _show(self, positions: Mapping[Lineage, Heads]) -> None:
+        """Print where everyone is, for `alembic current`.
+
+        Raises:
+            DatabaseNotAtHead: with ``--check-heads``, when somebody is not.
+        """
+        for lineage, heads in positions.items():
+            shown = [script.cmd_format(self._request.verbose) for script in lineage.script.get_revisions(heads)]
+            self._environment.config.print_stdout(f"{lineage.owner}: {', '.join(shown) or 'base'}")
+        behind = [lineage.owner for lineage, heads in positions.items() if not lineage.is_at_head(heads)]
+        if self._request.check_heads and behind:
+            raise DatabaseNotAtHead(f"not at head: {', '.join(behind)}")
+
+
+@contextmanager
+def translated(what: str, progress: _Progress) -> Iterator[None]:
+    """Turn the driver's exceptions, and SQLAlchemy's around them, into ours, with the revision that was running."""
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        if not isinstance(error.orig, psycopg.Error):
+            raise
+        statement = " ".join((error.statement or "").split())[:120]
+        raise connections.translate(error.orig, what, progress.current, statement or None) from error
+    except psycopg.Error as error:
+        raise connections.translate(error, what, progress.current) from error

@@ -1,0 +1,84 @@
+"""Takes departments along a plan, each in a transaction of its own: whole, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import psycopg
+
+from fedschema import batches, losses, registry
+from fedschema.connections import owner_transaction
+from fedschema.department import Department
+from fedschema.errors import ConnectionLost, DepartmentMoved, FedschemaError, StatementFailed, WouldLoseRows
+from fedschema.plans import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """Whether rows may be lost.
+
+    Attributes:
+        given: somebody said so for this department.
+        hint: how to say so, shown when a step is refused.
+    """
+
+    given: bool
+    hint: str
+
+
+def run_plan(connection: psycopg.Connection, department: Department, plan: Plan, confirmation: Confirmation) -> None:
+    """Take one department along a plan.
+
+    Args:
+        connection: an autocommit connection, used by nobody else meanwhile.
+        department: it has to be where the plan starts.
+        plan: see `fedschema.plans`.
+        confirmation: whether a step may drop what holds rows.
+
+    Raises:
+        DepartmentMoved: another command was there first.
+        WouldLoseRows: the plan drops what holds rows and nobody confirmed it.
+        StatementFailed, WallsMissing, LockTimeout, …: nothing was changed; the failure is in the history.
+    """
+    batch = batches.migration(department, plan)
+    first = plan.steps[0]
+    with (
+        recorded_failures(connection, department, first.direction, lambda: first.revision),
+        owner_transaction(connection, batch.what),
+    ):
+        if not confirmation.given and losses.may_lose_rows(plan.script(department)):
+            losses.refuse_losses(connection, department, _rehearsal(connection, batch, plan), confirmation.hint)
+        batches.execute(connection, batch, plan)
+
+
+def _rehearsal(connection: psycopg.Connection, batch: batches.Batch, plan: Plan) -> Callable[[], None]:
+    return lambda: batches.execute(connection, batch, plan)
+
+
+@contextmanager
+def recorded_failures(
+    connection: psycopg.Connection, department: Department, direction: str, running: Callable[[], str | None]
+) -> Iterator[None]:
+    """Write a failure of what runs inside into the history, in a transaction of its own, since the failed one is gone.
+
+    Args:
+        connection: the connection that the failed transaction was on.
+        department: whose history it is.
+        direction: ``upgrade``, ``downgrade`` or ``stamp``.
+        running: says which revision was running, where the error does not; None when none was, so that none failed.
+
+    A refusal (rows would be lost, another command was first) is no failure and leaves no row.
+    """
+    try:
+        yield
+    except (WouldLoseRows, DepartmentMoved, ConnectionLost):
+        raise
+    except FedschemaError as error:
+        revision = (error.revision if isinstance(error, StatementFailed) else None) or running()
+        # What the caller has to hear about is the failure itself, also when it cannot be written down.
+        if revision:
+            with suppress(FedschemaError), owner_transaction(connection, "recording the failure"):
+                registry.record_failure(connection, department.id, revision, direction, error.message)
+        raise

@@ -1,0 +1,234 @@
+"""Which revisions there are, whose they are, and what ``head``, ``base``, ``+1`` or an id mean for whom.
+
+There are three kinds of revision, told apart by their branch label: the control plane's (``federation``), every
+department's (``tenant``), and those of one department's own branch (the department's id). A revision of one kind can
+never be applied to another, whatever is typed: `Lineage.steps` refuses before anything runs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+
+from alembic.config import Config
+from alembic.runtime.migration import RevisionStep, StampStep
+from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError
+
+from fedschema.department import Department
+from fedschema.errors import ForeignRevision, UnknownRevision
+from fedschema.settings import FEDERATION_SECTION, Project
+
+TENANT = "tenant"
+FEDERATION = "federation"
+
+Heads = tuple[str, ...]
+
+_RELATIVE = re.compile(r"[+-]\d+")
+
+
+class Lineage:
+    """The revisions of one section of alembic.ini, for one department or for the control plane.
+
+    Args:
+        script: Alembic's map of the revisions.
+        department: whose revisions these are, or None for the control plane.
+    """
+
+    def __init__(self, script: ScriptDirectory, department: Department | None = None) -> None:
+        self.script = script
+        self.department = department
+
+    @classmethod
+    def load(cls, project: Project, department: Department | None = None) -> Lineage:
+        """Read the revisions of a department (its tenant lineage and branch), or of the control plane."""
+        section = "alembic" if department else FEDERATION_SECTION
+        return cls(ScriptDirectory.from_config(Config(str(project.ini), ini_section=section)), department)
+
+    def of(self, department: Department) -> Lineage:
+        """Return the same revisions as another department sees them."""
+        return Lineage(self.script, department)
+
+    @property
+    def trunk(self) -> str:
+        """The label of the lineage that steps without a label act on."""
+        return TENANT if self.department else FEDERATION
+
+    @property
+    def owner(self) -> str:
+        """Under whose id the history has it: the department's, or ``federation``."""
+        return self.department.id if self.department else FEDERATION
+
+    @property
+    def name(self) -> str:
+        """Whose lineage it is, for messages."""
+        return f"department {self.department}" if self.department else "the control plane"
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the revisions that may be applied: the trunk's, and the department's own if it has a branch."""
+        own = self.department.id if self.department else None
+        return (self.trunk, own) if own and own in self._all_labels else (self.trunk,)
+
+    @cached_property
+    def _all_labels(self) -> frozenset[str]:
+        return frozenset(label for script in self.script.walk_revisions() for label in script.branch_labels)
+
+    @cached_property
+    def trunk_revisions(self) -> tuple[str, ...]:
+        """The revisions of the trunk from the first to the last."""
+        walked = self.script.iterate_revisions(f"{self.trunk}@head", f"{self.trunk}@base")
+        return tuple(reversed([script.revision for script in walked if self.trunk in script.branch_labels]))
+
+    @property
+    def heads(self) -> Heads:
+        """The newest revision of each label: what ``head`` means here."""
+        return tuple(self._script(f"{label}@head").revision for label in self.labels)
+
+    def is_at_head(self, current: Heads) -> bool:
+        """Tell whether a version table that holds `current` is at every head, also where one head implies another."""
+        return set(self.heads) <= self.applied(current)
+
+    def applied(self, current: Heads) -> set[str]:
+        """Return every revision that a version table stands for: those it holds, and all that they build on.
+
+        Raises:
+            UnknownRevision: when it holds one that no script has.
+        """
+        try:
+            scripts = self.script.revision_map._get_ancestor_nodes(  # noqa: SLF001 - Alembic has no public name for it
+                self.script.get_revisions(current), include_dependencies=True
+            )
+            return {script.revision for script in scripts}
+        except CommandError as error:
+            raise UnknownRevision(", ".join(current), _reason(error)) from error
+
+    def revision_of(self, current: Heads, label: str) -> str | None:
+        """Return the newest applied revision under a label, or None when there is none."""
+        applied = self.applied(current)
+        walked = self.script.iterate_revisions(f"{label}@head", f"{label}@base")
+        return next((s.revision for s in walked if s.revision in applied and label in s.branch_labels), None)
+
+    def resolve(self, revision: str) -> Heads:
+        """Return the version rows of a department that is at `revision`, given in full, short or as a label.
+
+        Raises:
+            UnknownRevision, ForeignRevision
+        """
+        target = self._target((), revision)
+        heads = target if isinstance(target, tuple) else (self._script(target).revision,)
+        for head in heads:
+            self._refuse_foreign(self._script(head))
+        return heads
+
+    def owner_of(self, script: Script) -> str:
+        """Return the label that says whose a revision is.
+
+        Raises:
+            ForeignRevision: when it has none or several, so that nobody could tell.
+        """
+        owners = set(script.branch_labels)
+        if len(owners) != 1:
+            raise ForeignRevision(script.revision, "no single lineage (check its branch labels)", self.name)
+        return owners.pop()
+
+    def upgrade_steps(self, current: Heads, destination: str) -> list[RevisionStep]:
+        """Return the steps from `current` up to what `destination` means here.
+
+        Raises:
+            UnknownRevision, ForeignRevision
+        """
+        target = self._target(current, destination)
+        with _alembic_reasons(destination):
+            steps = self.script._upgrade_revs(target, current)  # type: ignore[arg-type]  # noqa: SLF001
+        return self._guard(steps)
+
+    def downgrade_steps(self, current: Heads, destination: str) -> list[RevisionStep]:
+        """Return the steps from `current` down to what `destination` means here.
+
+        Raises:
+            UnknownRevision, ForeignRevision
+        """
+        target = self._target(current, destination)
+        if isinstance(target, tuple):
+            raise UnknownRevision(destination, "a downgrade goes to one revision, to -N or to base")
+        with _alembic_reasons(destination):
+            steps = self.script._downgrade_revs(target, current)  # type: ignore[arg-type]  # noqa: SLF001
+        return self._guard(steps)
+
+    def stamp_steps(self, current: Heads, destinations: tuple[str, ...]) -> list[StampStep]:
+        """Return the steps that write `destinations` into a version table without running anything.
+
+        Raises:
+            UnknownRevision, ForeignRevision
+        """
+        targets: list[str] = []
+        for destination in destinations:
+            target = self._target(current, destination)
+            targets += [target] if isinstance(target, str) else target
+        with _alembic_reasons(", ".join(destinations)):
+            steps = self.script._stamp_revs(tuple(targets), current)  # noqa: SLF001
+        for step in steps:
+            for revision in (*step.from_revisions, *step.to_revisions):
+                self._refuse_foreign(self._script(revision))
+        return steps
+
+    def _guard(self, steps: list[RevisionStep]) -> list[RevisionStep]:
+        """Return the steps if all of them are of this lineage, before any of them has run."""
+        for step in steps:
+            self._refuse_foreign(step.revision)
+        return steps
+
+    def _refuse_foreign(self, script: Script) -> None:
+        owner = self.owner_of(script)
+        if owner not in self.labels:
+            raise ForeignRevision(script.revision, f"the lineage {owner!r}", self.name)
+
+    def _target(self, current: Heads, destination: str) -> str | Heads:
+        """Turn a destination as typed into one that Alembic reads without doubt."""
+        if destination in {"head", "heads"}:
+            return self.heads
+        if destination == "base":
+            return "base"
+        if _RELATIVE.fullmatch(destination):
+            return self._relative(current, int(destination))
+        label, at, _ = destination.rpartition("@")
+        if at and label not in self.labels:
+            if label in self._all_labels:
+                raise ForeignRevision(destination, f"the lineage {label!r}", self.name)
+            raise UnknownRevision(destination, f"no lineage is labelled {label!r}")
+        return destination if at else self._script(destination).revision
+
+    def _relative(self, current: Heads, distance: int) -> str:
+        """Count `distance` revisions from where the trunk is, up or down."""
+        at = self.revision_of(current, self.trunk)
+        position = self.trunk_revisions.index(at) if at else -1
+        wanted = position + distance
+        if not -1 <= wanted < len(self.trunk_revisions):
+            raise UnknownRevision(f"{distance:+d}", f"{self.name} is at {at or 'base'}, which has no such neighbour")
+        return self.trunk_revisions[wanted] if wanted >= 0 else f"{self.trunk}@base"
+
+    def _script(self, revision: str) -> Script:
+        try:
+            script = self.script.get_revision(revision)
+        except CommandError as error:
+            raise UnknownRevision(revision, _reason(error)) from error
+        if script is None:
+            raise UnknownRevision(revision, "no script has it")
+        return script
+
+
+@contextmanager
+def _alembic_reasons(destination: str) -> Iterator[None]:
+    """Turn Alembic's refusal of a destination into ours."""
+    try:
+        yield
+    except CommandError as error:
+        raise UnknownRevision(destination, _reason(error)) from error
+
+
+def _reason(error: CommandError) -> str:
+    """Return Alembic's reason as one line."""
+    return str(error).splitlines()[0]

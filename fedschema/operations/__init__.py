@@ -1,0 +1,19 @@
+"""The operations that revisions are written with; importing this package registers them with Alembic.
+
+Each is a real Alembic operation with its reverse:
+
+=============================  ========================================================================
+`op.create_tenant_tables`      tables of a family, each with row-level security, policies and grants
+`op.drop_tenant_tables`        its reverse
+`op.enable_department_rls`     the walls alone, for a table that was made some other way
+`op.disable_department_rls`    its reverse
+`op.create_tenant_function`    a function in the department's schema
+`op.drop_tenant_function`      its reverse
+`op.execute_template`          any SQL template, for the control plane
+=============================  ========================================================================
+"""
+
+from fedschema.operations import functions, tables, templates, walls
+from fedschema.operations.target import OPTION, RevisionTarget
+
+__all__ = ["OPTION", "RevisionTarget", "functions", "tables", "templates", "walls"]

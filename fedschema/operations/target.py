@@ -1,0 +1,68 @@
+"""What a revision is being applied to: handed to the operations through Alembic's migration context."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from alembic.operations import Operations
+
+from fedschema.department import Department
+from fedschema.policies import Wall
+from fedschema.rendering import Templates
+
+#: The option of the migration context under which the target travels.
+OPTION = "fedschema_target"
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionTarget:
+    """The department that a revision is applied to, and the templates it is rendered from.
+
+    Attributes:
+        templates: the project's SQL templates.
+        department: None while the control plane itself is migrated.
+        walls: filled by the operations: the walls of each table that stands after the revisions that ran.
+    """
+
+    templates: Templates
+    department: Department | None = None
+    walls: dict[str, Wall] = field(default_factory=dict)
+
+
+def target_of(operations: Operations) -> RevisionTarget:
+    """Return what the running revision is applied to.
+
+    Raises:
+        LookupError: when Alembic was started without our env.py, so that nobody said.
+    """
+    target: RevisionTarget | None = operations.migration_context.opts.get(OPTION)
+    if target is None:
+        raise LookupError("no department is set: run revisions through fedschema or the project's env.py")
+    return target
+
+
+def department_of(operations: Operations) -> Department:
+    """Return the department that the running revision is applied to.
+
+    Raises:
+        LookupError: when it is applied to the control plane.
+    """
+    department = target_of(operations).department
+    if department is None:
+        raise LookupError("this operation belongs to a department's revision, not to the control plane's")
+    return department
+
+
+def execute_rendered(operations: Operations, template: str, **values: object) -> None:
+    """Render a template for the running revision's target and execute it.
+
+    A template may hold several statements: they go to the server in one message, and into a script as they stand.
+    """
+    target = target_of(operations)
+    context = operations.migration_context
+    sql = target.templates.render(template, department=target.department, **values)
+    if context.as_sql:
+        context.impl.static_output(sql.rstrip("\n"))
+        return
+    connection = operations.get_bind()
+    connection.execution_options(no_parameters=True).exec_driver_sql(sql)

@@ -1,0 +1,185 @@
+"""The registry and the history: the rows of federation.departments and federation.schema_migrations.
+
+Everything here runs inside `connections.owner_transaction`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from fedschema.department import Department
+from fedschema.errors import ControlPlaneAhead, ControlPlaneBehind, UnknownDepartment, UnknownRevision
+from fedschema.lineages import Heads, Lineage
+
+DEPROVISIONED = "DEPROVISIONED"
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryEntry:
+    """One row of the registry, by the columns' own names."""
+
+    department_id: str
+    department_name: str
+    status: str
+    tenant_schema: str
+    admin_email: str | None
+    created_at: datetime
+    updated_at: datetime
+    deprovisioned_at: datetime | None
+
+    @property
+    def department(self) -> Department:
+        """The department that the row is about."""
+        return Department(self.department_id)
+
+    @property
+    def is_live(self) -> bool:
+        """It has a schema: everything but a department that was dropped."""
+        return self.status != DEPROVISIONED
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationRecord:
+    """One row of the history, by the columns' own names."""
+
+    department_id: str
+    migration_name: str
+    direction: str
+    applied_at: datetime
+    duration_seconds: Decimal | None
+    applied_by: str
+    success: bool
+    error_message: str | None
+    checksum: str | None
+
+
+def require_control_plane(connection: psycopg.Connection, lineage: Lineage) -> None:
+    """Check that the control plane is at the revision that this fedschema was made for.
+
+    Raises:
+        ControlPlaneBehind, ControlPlaneAhead; a missing one shows as a missing role or schema already.
+    """
+    rows = connection.execute("SELECT version_num FROM federation.alembic_version").fetchall()
+    check_control_plane(tuple(row[0] for row in rows), lineage)
+
+
+def control_plane_heads(connection: psycopg.Connection) -> Heads | None:
+    """Return the rows of the control plane's version table; None when there is no control plane at all.
+
+    The transaction becomes the owner's, if there is one to become.
+    """
+    if connection.execute("SELECT FROM pg_catalog.pg_roles WHERE rolname = 'federation_owner'").rowcount == 0:
+        return None
+    connection.execute("SET LOCAL ROLE federation_owner")
+    versions = "SELECT FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass('federation.alembic_version')"
+    if connection.execute(versions).rowcount == 0:
+        return None
+    rows = connection.execute("SELECT version_num FROM federation.alembic_version").fetchall()
+    return tuple(row[0] for row in rows)
+
+
+def check_control_plane(found: Heads, lineage: Lineage) -> None:
+    """Compare the control plane's version rows with the revisions that this fedschema has.
+
+    Raises:
+        ControlPlaneBehind, ControlPlaneAhead
+    """
+    try:
+        behind = not lineage.is_at_head(found)
+    except UnknownRevision:
+        raise ControlPlaneAhead(", ".join(found)) from None
+    if behind:
+        raise ControlPlaneBehind(", ".join(found) or "base", ", ".join(lineage.heads))
+
+
+def entries(connection: psycopg.Connection) -> list[RegistryEntry]:
+    """Return every row of the registry, by id."""
+    with connection.cursor(row_factory=class_row(RegistryEntry)) as cursor:
+        return cursor.execute(
+            """
+            SELECT department_id, department_name, status, tenant_schema, admin_email,
+                   created_at, updated_at, deprovisioned_at
+            FROM federation.departments
+            ORDER BY department_id
+            """
+        ).fetchall()
+
+
+def select(known: Sequence[RegistryEntry], wanted: Iterable[Department]) -> list[RegistryEntry]:
+    """Return the live departments that were named, in the order in which they were; all of them when none was.
+
+    Raises:
+        UnknownDepartment: naming those that the registry does not have, and listing those that it has.
+    """
+    live = {entry.department: entry for entry in known if entry.is_live}
+    named = list(dict.fromkeys(wanted))
+    if unknown := [department.id for department in named if department not in live]:
+        raise UnknownDepartment(unknown, [department.id for department in live])
+    return [live[department] for department in named] if named else list(live.values())
+
+
+def revisions(connection: psycopg.Connection, departments: Sequence[Department]) -> dict[Department, Heads | None]:
+    """Read the version tables of many departments, two queries for all of them.
+
+    Returns:
+        the rows of each department's version table; None for one that has no such table.
+    """
+    present = {
+        row[0]
+        for row in connection.execute(
+            """
+            SELECT id FROM unnest(%s::text[]) AS id
+            WHERE pg_catalog.to_regclass(id || '_tenant.alembic_version') IS NOT NULL
+            """,
+            ([department.id for department in departments],),
+        )
+    }
+    parts = [
+        sql.SQL("SELECT {}, version_num::text FROM {}").format(
+            sql.Literal(department.id), sql.Identifier(department.schema, "alembic_version")
+        )
+        for department in departments
+        if department.id in present
+    ]
+    found: dict[str, list[str]] = {department_id: [] for department_id in present}
+    if parts:
+        for department_id, revision in connection.execute(sql.SQL(" UNION ALL ").join(parts)):
+            found[department_id].append(revision)
+    return {
+        department: tuple(sorted(found[department.id])) if department.id in present else None
+        for department in departments
+    }
+
+
+def history(connection: psycopg.Connection, department_id: str | None, limit: int) -> list[MigrationRecord]:
+    """Return the newest rows of the history, newest first: of one department, or of all."""
+    with connection.cursor(row_factory=class_row(MigrationRecord)) as cursor:
+        return cursor.execute(
+            """
+            SELECT department_id, migration_name, direction, applied_at, duration_seconds, applied_by, success,
+                   error_message, checksum
+            FROM federation.schema_migrations
+            WHERE %(department_id)s::text IS NULL OR department_id = %(department_id)s
+            ORDER BY applied_at DESC, id DESC
+            LIMIT %(limit)s
+            """,
+            {"department_id": department_id, "limit": limit},
+        ).fetchall()
+
+
+def record_failure(connection: psycopg.Connection, owner: str, revision: str, direction: str, message: str) -> None:
+    """Add the row of a step that failed, in whatever transaction the caller has: one of its own."""
+    connection.execute(
+        """
+        INSERT INTO federation.schema_migrations (department_id, migration_name, direction, success, error_message)
+        VALUES (%s, %s, %s, false, %s)
+        """,
+        (owner, revision, direction, message),
+    )

@@ -1,0 +1,139 @@
+"""Which project and which database a command is about: read from options, environment and alembic.ini, nothing else.
+
+`fedschema` and the `alembic` command (through env.py) both ask here, so they always mean the same database.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fedschema.errors import ProjectNotFound
+
+#: The libpq variables that point at a server or a database; the others (PGSSLMODE, PGPASSWORD, …) only say how.
+LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE")
+
+#: Where the embedded PostgreSQL of a working directory lives.
+EMBEDDED_DIRECTORY = ".fedschema"
+
+FEDERATION_SECTION = "federation"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The files that a fleet is migrated with.
+
+    Attributes:
+        ini: its alembic.ini.
+    """
+
+    ini: Path
+
+    @property
+    def root(self) -> Path:
+        """The directory of alembic.ini."""
+        return self.ini.parent
+
+    @property
+    def templates(self) -> Path:
+        """The directory of the SQL templates."""
+        return self.root / "templates"
+
+    @classmethod
+    def find(cls, config: Path | None, environment: Mapping[str, str], directory: Path) -> Project:
+        """Find the project: the option, then ALEMBIC_CONFIG, then the nearest alembic.ini upwards, then our own.
+
+        Args:
+            config: the alembic.ini that was named on the command line, or None.
+            environment: the environment variables.
+            directory: where the search upwards begins.
+
+        Raises:
+            ProjectNotFound: when the file that was named is not there or is not a fedschema project.
+        """
+        named = config or (Path(environment["ALEMBIC_CONFIG"]) if environment.get("ALEMBIC_CONFIG") else None)
+        if named is not None:
+            if not _is_project(named):
+                raise ProjectNotFound(str(named))
+            return cls(named.resolve())
+        for place in (directory, *directory.parents):
+            if _is_project(place / "alembic.ini"):
+                return cls((place / "alembic.ini").resolve())
+        return cls(_own_ini())
+
+
+def _is_project(ini: Path) -> bool:
+    return ini.is_file() and _read(ini).has_section(FEDERATION_SECTION)
+
+
+def _own_ini() -> Path:
+    """Return the alembic.ini that comes with fedschema: of the checkout, or inside the installed package."""
+    package = Path(__file__).resolve().parent
+    for ini in (package / "_project" / "alembic.ini", package.parent / "alembic.ini"):
+        if ini.is_file():
+            return ini
+    raise ProjectNotFound(str(package))
+
+
+def _read(ini: Path) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(defaults={"here": str(ini.resolve().parent)})
+    parser.read(ini, encoding="utf-8")
+    return parser
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseChoice:
+    """Which database was meant, and by what.
+
+    Attributes:
+        source: what decided, for messages, such as ``FEDSCHEMA_DATABASE_URL``.
+        url: the URL or libpq connection string as it was given; empty for libpq's own variables. It may hold a
+            password and is never printed.
+        embedded: the directory of the embedded server, when that is what was chosen.
+    """
+
+    source: str
+    url: str = field(repr=False, default="")
+    embedded: Path | None = None
+
+
+def choose_database(
+    option: str | None, environment: Mapping[str, str], project: Project, directory: Path
+) -> DatabaseChoice:
+    """Decide which database is meant, by the order of the interface.
+
+    ``--database-url`` > ``FEDSCHEMA_DATABASE_URL`` > ``DATABASE_URL`` > ``sqlalchemy.url`` in alembic.ini > libpq's own
+    variables > the embedded PostgreSQL in ``.fedschema/`` of the working directory. An empty value counts as unset.
+    """
+    if option:
+        return DatabaseChoice("--database-url", option)
+    for variable in ("FEDSCHEMA_DATABASE_URL", "DATABASE_URL"):
+        if environment.get(variable):
+            return DatabaseChoice(variable, environment[variable])
+    if url := _read(project.ini).get("alembic", "sqlalchemy.url", fallback=""):
+        return DatabaseChoice("sqlalchemy.url in alembic.ini", url)
+    if present := [variable for variable in LIBPQ_VARIABLES if environment.get(variable)]:
+        return DatabaseChoice(" and ".join(present))
+    return DatabaseChoice("the embedded PostgreSQL", embedded=directory / EMBEDDED_DIRECTORY)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a command works on: one project, one database."""
+
+    project: Project
+    database: DatabaseChoice
+
+    @classmethod
+    def load(cls, config: Path | None = None, database_url: str | None = None) -> Settings:
+        """Read the settings of this process: options, environment, working directory.
+
+        Raises:
+            ProjectNotFound: see `Project.find`.
+        """
+        directory = Path.cwd()
+        project = Project.find(config, os.environ, directory)
+        return cls(project, choose_database(database_url, os.environ, project, directory))

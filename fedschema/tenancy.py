@@ -1,0 +1,226 @@
+"""A department's coming and going: `fedschema tenant add`, `list`, `show`, `sql` and `drop`.
+
+What happens on `tenant add`: the revisions are compiled into a plan from base to head (`fedschema.plans`), framed with
+the registry row, the role and the schema (`fedschema.batches.creation`), and sent in one message inside one
+transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from fedschema import batches, catalogue, registry
+from fedschema.connections import connect, owner_transaction
+from fedschema.department import Department
+from fedschema.errors import CompilationFailed, DepartmentExists, DepartmentVanished, NameTaken, ReadOnlyServer
+from fedschema.lineages import Heads
+from fedschema.passwords import Password
+from fedschema.plans import Compiler, Plan
+from fedschema.policies import PolicyType, policy_script
+from fedschema.registry import RegistryEntry
+from fedschema.rendering import quote_identifier, quote_literal
+
+
+@dataclass(frozen=True, slots=True)
+class NewDepartment:
+    """What is known of a department before it is made.
+
+    Attributes:
+        department: its id, schema and role.
+        name: its display name.
+        email: whom to write to, or None.
+    """
+
+    department: Department
+    name: str
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DepartmentDetails:
+    """A registered department and what is there of it.
+
+    Attributes:
+        entry: its row of the registry.
+        heads: the rows of its version table; None when it has no such table.
+        rows: how many rows each of its tables holds, if they were counted.
+    """
+
+    entry: RegistryEntry
+    heads: Heads | None
+    rows: Mapping[str, int]
+
+
+def creation_plan(compiler: Compiler, department: Department) -> Plan:
+    """Return the plan that makes a department's tables: from nothing to every head.
+
+    Raises:
+        CompilationFailed: when a revision needs a database while it runs, so that there is no text of it.
+    """
+    plan = compiler.upgrade(department, (), "head")
+    if plan.needs_connection:
+        raise CompilationFailed(
+            f"a department cannot be made at once: {', '.join(plan.needs_connection)} needs a connection",
+            "write those revisions without online = True, or guard their data work by op.backfill",
+        )
+    return plan
+
+
+def creation_script(compiler: Compiler, new: NewDepartment) -> str:
+    """Return everything that `add` does but the password, as a script for psql; no database is asked."""
+    plan = creation_plan(compiler, new.department)
+    batch = batches.creation(compiler.templates, new.department, new.name, new.email, plan)
+    return batches.as_script(batch)
+
+
+def rls_script(compiler: Compiler, department: Department, policy_type: PolicyType = PolicyType.ALL) -> str:
+    """Return a department's policies as a script that can be applied again over what is there; no database is asked."""
+    plan = creation_plan(compiler, department)
+    policies = policy_script(compiler.templates, department, plan.walls, policy_type)
+    return batches.as_script(batches.Batch(f"policies of department {department}", policies))
+
+
+def add(conninfo: str, compiler: Compiler, new: NewDepartment, password: Password) -> None:
+    """Make a department: registry row, schema, role, tables with their walls, version and history, or nothing.
+
+    Args:
+        conninfo: the database; its control plane has to be there and up to date.
+        compiler: the project.
+        new: the department.
+        password: of its role. Only a verifier reaches the server.
+
+    Raises:
+        DepartmentExists: it is there already, or another command made it at the same moment.
+        NameTaken: a role or schema of its name is there and is not ours.
+        ControlPlaneMissing, ControlPlaneBehind, ControlPlaneAhead, ReadOnlyServer, PrivilegeMissing
+    """
+    plan = creation_plan(compiler, new.department)
+    batch = batches.creation(compiler.templates, new.department, new.name, new.email, plan)
+    with connect(conninfo) as connection:
+        verifier = password.verifier(connection, new.department.role)
+        secret = f"ALTER ROLE {quote_identifier(new.department.role)} PASSWORD {quote_literal(verifier)};\n"
+        with owner_transaction(connection, batch.what):
+            _refuse_what_is_taken(connection, compiler, new.department)
+            batches.execute(connection, batches.Batch(batch.what, f"{batch.sql}\n{secret}"), plan)
+
+
+@dataclass(frozen=True, slots=True)
+class _Obstacles:
+    """What could stand in a new department's way, asked in one question."""
+
+    control_plane: list[str]
+    status: str | None
+    role_comment: str | None
+    schema_exists: bool
+    read_only: bool
+    database: str
+
+
+_OBSTACLES = sql.SQL("""
+    SELECT
+        ARRAY(SELECT version_num::text FROM federation.alembic_version) AS control_plane,
+        (SELECT status FROM federation.departments WHERE department_id = {id}) AS status,
+        (SELECT coalesce(pg_catalog.shobj_description(oid, 'pg_authid'), '')
+         FROM pg_catalog.pg_roles WHERE rolname = {role}) AS role_comment,
+        pg_catalog.to_regnamespace({schema}) IS NOT NULL AS schema_exists,
+        pg_catalog.current_setting('transaction_read_only')::boolean AS read_only,
+        pg_catalog.current_database() AS database
+""")
+
+
+def _refuse_what_is_taken(connection: psycopg.Connection, compiler: Compiler, department: Department) -> None:
+    """Give the clear reason that PostgreSQL's own error would not; what slips past in a race, the batch refuses."""
+    query = _OBSTACLES.format(id=department.id, role=department.role, schema=department.schema)
+    with connection.cursor(row_factory=class_row(_Obstacles)) as cursor:
+        found = cursor.execute(query).fetchone()
+    assert found is not None  # noqa: S101 - the query always gives one row
+    registry.check_control_plane(tuple(found.control_plane), compiler.lineage(None))
+    if found.read_only:
+        raise ReadOnlyServer(f"adding department {department}")
+    if found.status is not None and found.status != registry.DEPROVISIONED:
+        raise DepartmentExists(
+            f"department {department} exists already ({found.status}); nothing was changed",
+            f"fedschema tenant show {department}",
+        )
+    if found.role_comment is not None:
+        raise NameTaken(*_foreign_role(department, found.role_comment))
+    if found.schema_exists:
+        raise NameTaken(
+            f"a schema {department.schema} exists already and is not in the registry; nothing was changed",
+            f"rename it (ALTER SCHEMA {department.schema} RENAME TO …) or choose another id",
+        )
+
+
+def _foreign_role(department: Department, comment: str) -> tuple[str, str]:
+    """Say whose a role is that stands in the way. Roles belong to the whole cluster, departments to one database."""
+    belongs = comment.removeprefix("fedschema: ") if comment.startswith("fedschema: ") else "not ours"
+    return (
+        f"the role {department.role} exists already ({belongs}); nothing was changed",
+        f"choose another id, since roles are shared by all databases of a server, or: DROP ROLE {department.role}",
+    )
+
+
+def listing(conninfo: str, compiler: Compiler) -> list[tuple[RegistryEntry, Heads | None]]:
+    """Return every department that was not dropped, with the rows of its version table."""
+    with connect(conninfo) as connection, owner_transaction(connection, "reading the registry"):
+        registry.require_control_plane(connection, compiler.lineage(None))
+        chosen = registry.select(registry.entries(connection), ())
+        found = registry.revisions(connection, [entry.department for entry in chosen])
+    return [(entry, found[entry.department]) for entry in chosen]
+
+
+def details(conninfo: str, compiler: Compiler, department: Department) -> DepartmentDetails:
+    """Return what the registry has of a department, dropped ones too, and what is there of it.
+
+    Raises:
+        UnknownDepartment
+    """
+    with connect(conninfo) as connection, owner_transaction(connection, f"looking at department {department}"):
+        registry.require_control_plane(connection, compiler.lineage(None))
+        known = registry.entries(connection)
+        entry = next((entry for entry in known if entry.department == department), None)
+        if entry is None or not entry.is_live:
+            entry = entry or registry.select(known, [department])[0]
+            return DepartmentDetails(entry, None, {})
+        heads = registry.revisions(connection, [department])[department]
+        names = catalogue.tables(connection, department.schema)
+        return DepartmentDetails(entry, heads, catalogue.count_rows(connection, department.schema, names))
+
+
+def drop(
+    conninfo: str, compiler: Compiler, department: Department, confirm: Callable[[DepartmentDetails], None]
+) -> DepartmentDetails:
+    """Drop a department: schema and role together, and its grants, entitlements and secrets. Its registry row stays.
+
+    Args:
+        conninfo: the database.
+        compiler: the project.
+        department: which one.
+        confirm: is shown what will be lost, before anything is locked, and raises if it must not be.
+
+    Returns:
+        what was lost.
+
+    Raises:
+        UnknownDepartment
+        LockTimeout: somebody still works in its tables.
+    """
+    found = details(conninfo, compiler, department)
+    if not found.entry.is_live:
+        raise DepartmentVanished(
+            f"department {department} was dropped already; nothing was changed", "fedschema tenant list"
+        )
+    confirm(found)
+    sql_text = f"CALL federation.lock_department({quote_literal(department.id)});\n" + compiler.templates.render(
+        "tenant/department/drop", department=department
+    )
+    what = f"dropping department {department}"
+    with connect(conninfo) as connection, owner_transaction(connection, what):
+        connection.execute("SET LOCAL lock_timeout = '5s'")
+        batches.execute(connection, batches.Batch(what, sql_text))
+    return found
