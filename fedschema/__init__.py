@@ -1,3 +1,85 @@
-"""fedschema gives every department its own walled-off PostgreSQL schema and migrates them all together."""
+"""fedschema gives every department its own walled-off PostgreSQL schema and migrates them all together.
+
+For a provisioning service, the functions of the command line as plain Python: typed results, typed errors, nothing
+printed, no global state.
+
+    import fedschema
+
+    settings = fedschema.Settings.load(database_url="postgresql://…")
+    conninfo = fedschema.conninfo_of(settings.database)
+    compiler = fedschema.Compiler(settings.project)
+    new = fedschema.NewDepartment(fedschema.Department.parse("legal"), "Legal Department")
+    fedschema.add_department(conninfo, compiler, new, fedschema.generate_password())
+
+Each name is loaded when it is first asked for, so that `import fedschema` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fedschema.compiler import Compiler
+    from fedschema.connections import conninfo_of
+    from fedschema.department import Department
+    from fedschema.errors import FedschemaError
+    from fedschema.federation import initialise
+    from fedschema.passwords import Password
+    from fedschema.passwords import generate as generate_password
+    from fedschema.releases import Direction, Release, Result, history, migrate, status
+    from fedschema.settings import Settings
+    from fedschema.tenancy import NewDepartment
+    from fedschema.tenancy import add as add_department
+    from fedschema.tenancy import drop as drop_department
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Compiler",
+    "Department",
+    "Direction",
+    "FedschemaError",
+    "NewDepartment",
+    "Password",
+    "Release",
+    "Result",
+    "Settings",
+    "add_department",
+    "conninfo_of",
+    "drop_department",
+    "generate_password",
+    "history",
+    "initialise",
+    "migrate",
+    "status",
+]
+
+_PLACES = {
+    "Compiler": "compiler:Compiler",
+    "Department": "department:Department",
+    "Direction": "releases:Direction",
+    "FedschemaError": "errors:FedschemaError",
+    "NewDepartment": "tenancy:NewDepartment",
+    "Password": "passwords:Password",
+    "Release": "releases:Release",
+    "Result": "releases:Result",
+    "Settings": "settings:Settings",
+    "add_department": "tenancy:add",
+    "conninfo_of": "connections:conninfo_of",
+    "drop_department": "tenancy:drop",
+    "generate_password": "passwords:generate",
+    "history": "releases:history",
+    "initialise": "federation:initialise",
+    "migrate": "releases:migrate",
+    "status": "releases:status",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+    """Load a public name when it is first asked for (PEP 562)."""
+    place = _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = place.partition(":")
+    return getattr(importlib.import_module(f"{__name__}.{module}"), attribute)

@@ -79,7 +79,7 @@ def _end(department: Department) -> str:
 def as_script(batch: Batch, *, as_owner: bool = True) -> str:
     """Frame a batch as a script of its own: one transaction, all or nothing."""
     role = "SET LOCAL ROLE federation_owner;\n" if as_owner else ""
-    return f"BEGIN;\n{role}\n{batch.sql.rstrip()}\n\nCOMMIT;\n"
+    return f"BEGIN ISOLATION LEVEL READ COMMITTED;\n{role}\n{batch.sql.rstrip()}\n\nCOMMIT;\n"
 
 
 def execute(connection: psycopg.Connection, batch: Batch, plan: Plan | None = None) -> None:
@@ -111,8 +111,13 @@ def _explained(error: psycopg.Error, batch: Batch, plan: Plan | None, position: 
 
 
 def _revision_at(parts: list[str], position: int, plan: Plan | None) -> str | None:
-    """Return the revision that a statement belongs to: each revision's statements end with its row of history."""
-    if plan is None:
-        return None
-    recorded = sum(1 for part in parts[:position] if "CALL federation.record_migration(" in part)
-    return plan.steps[recorded].revision if recorded < len(plan.steps) else None
+    """Return the revision that a statement belongs to; each revision's part begins with its headline."""
+    running: str | None = None
+    steps = iter(plan.steps if plan else ())
+    coming = next(steps, None)
+    for part in parts[: position + 1]:
+        if coming is not None and part.startswith(coming.headline):
+            running, coming = coming.revision, next(steps, None)
+        elif part.startswith("-- Nothing is committed"):
+            running = None
+    return running

@@ -81,6 +81,8 @@ def connect(conninfo: str, *, autocommit: bool = True) -> psycopg.Connection:
         connection = psycopg.connect(conninfo, autocommit=autocommit)
     except psycopg.OperationalError as error:
         raise _refused(conninfo, error) from None
+    # Whatever the database's default: what a transaction checks under its lock has to be what others have committed.
+    connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     if connection.info.server_version < OLDEST_SERVER:
         version = connection.info.parameter_status("server_version") or "?"
         connection.close()

@@ -9,11 +9,11 @@ from urllib.parse import quote, urlencode
 from psycopg.conninfo import conninfo_to_dict
 
 from fedschema import registry
+from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
 from fedschema.department import Department
 from fedschema.embedded import EmbeddedServer
 from fedschema.passwords import Password
-from fedschema.plans import Compiler
 from fedschema.settings import DatabaseChoice
 
 PLACEHOLDER = "<password>"
@@ -85,7 +85,7 @@ def settings(conninfo: str, compiler: Compiler, department: Department, choice: 
     """
     with connect(conninfo) as connection:
         with owner_transaction(connection, f"looking up department {department}"):
-            registry.require_control_plane(connection, compiler.lineage(None))
+            registry.require_control_plane(connection, compiler.blueprint.control_plane)
             registry.select(registry.entries(connection), [department])
         host, port, database = connection.info.host, connection.info.port, connection.info.dbname
     endpoint = EmbeddedServer(choice.embedded).running() if choice.embedded else None

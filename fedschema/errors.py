@@ -353,6 +353,19 @@ class WouldLoseRows(OperationError):
         self.losses = tuple(losses)
 
 
+class BranchWouldGo(OperationError):
+    """A step down the trunk would take revisions of the department's own branch along, and nobody confirmed it."""
+
+    code = "branch_would_go"
+
+    def __init__(self, department: str, revisions: Sequence[str], hint: str) -> None:
+        super().__init__(
+            f"department {department}: its own revisions {', '.join(revisions)} build on what would be removed, "
+            "and would go too; nothing was changed",
+            hint,
+        )
+
+
 class CompilationFailed(OperationError):
     """A revision cannot be compiled into a plan: it needs a live connection and does not say so."""
 

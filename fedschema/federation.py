@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import psycopg
 
 from fedschema import batches, registry
+from fedschema.compiler import Compiler
 from fedschema.connections import connect, translated
 from fedschema.errors import ControlPlaneAhead, UnknownRevision
-from fedschema.plans import Compiler, Plan
+from fedschema.plans import Plan
 
 
 @dataclass(frozen=True, slots=True)

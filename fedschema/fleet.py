@@ -11,7 +11,14 @@ import psycopg
 from fedschema import batches, losses, registry
 from fedschema.connections import owner_transaction
 from fedschema.department import Department
-from fedschema.errors import ConnectionLost, DepartmentMoved, FedschemaError, StatementFailed, WouldLoseRows
+from fedschema.errors import (
+    BranchWouldGo,
+    ConnectionLost,
+    DepartmentMoved,
+    FedschemaError,
+    StatementFailed,
+    WouldLoseRows,
+)
 from fedschema.plans import Plan
 
 
@@ -48,9 +55,20 @@ def run_plan(connection: psycopg.Connection, department: Department, plan: Plan,
         recorded_failures(connection, department, first.direction, lambda: first.revision),
         owner_transaction(connection, batch.what),
     ):
+        refuse_collateral(department, plan, confirmation)
         if not confirmation.given and losses.may_lose_rows(plan.script(department)):
             losses.refuse_losses(connection, department, _rehearsal(connection, batch, plan), confirmation.hint)
         batches.execute(connection, batch, plan)
+
+
+def refuse_collateral(department: Department, plan: Plan, confirmation: Confirmation) -> None:
+    """Refuse a step down the trunk that takes the department's own branch along, unless that was confirmed.
+
+    Raises:
+        BranchWouldGo
+    """
+    if plan.collateral and not confirmation.given:
+        raise BranchWouldGo(department.id, plan.collateral, confirmation.hint)
 
 
 def _rehearsal(connection: psycopg.Connection, batch: batches.Batch, plan: Plan) -> Callable[[], None]:
@@ -73,7 +91,7 @@ def recorded_failures(
     """
     try:
         yield
-    except (WouldLoseRows, DepartmentMoved, ConnectionLost):
+    except (WouldLoseRows, BranchWouldGo, DepartmentMoved, ConnectionLost):
         raise
     except FedschemaError as error:
         revision = (error.revision if isinstance(error, StatementFailed) else None) or running()

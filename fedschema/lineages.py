@@ -8,7 +8,7 @@ never be applied to another, whatever is typed: `Lineage.steps` refuses before a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 
@@ -20,11 +20,7 @@ from alembic.util import CommandError
 from fedschema.department import Department
 from fedschema.errors import ForeignRevision, UnknownRevision
 from fedschema.settings import FEDERATION_SECTION, Project
-
-TENANT = "tenant"
-FEDERATION = "federation"
-
-Heads = tuple[str, ...]
+from fedschema.versions import FEDERATION, TENANT, ControlPlaneRevisions, Heads
 
 _RELATIVE = re.compile(r"[+-]\d+")
 
@@ -86,6 +82,15 @@ class Lineage:
     def heads(self) -> Heads:
         """The newest revision of each label: what ``head`` means here."""
         return tuple(self._script(f"{label}@head").revision for label in self.labels)
+
+    @property
+    def branches(self) -> frozenset[str]:
+        """The labels of all lineages that there are, whoever may have them."""
+        return self._all_labels
+
+    def as_control_plane(self) -> ControlPlaneRevisions:
+        """Return what one has to know of the control plane's lineage to check a database."""
+        return ControlPlaneRevisions(self.heads, frozenset(self.trunk_revisions))
 
     def is_at_head(self, current: Heads) -> bool:
         """Tell whether a version table that holds `current` is at every head, also where one head implies another."""
@@ -157,6 +162,19 @@ class Lineage:
         with _alembic_reasons(destination):
             steps = self.script._downgrade_revs(target, current)  # type: ignore[arg-type]  # noqa: SLF001
         return self._guard(steps)
+
+    def collateral(self, steps: Sequence[RevisionStep], destination: str) -> tuple[str, ...]:
+        """Return the branch's revisions among the steps of a downgrade that was asked of the trunk alone."""
+        if destination == "base" or self._label_of(destination) != self.trunk:
+            return ()
+        return tuple(s.revision.revision for s in steps if self.owner_of(s.revision) != self.trunk)
+
+    def _label_of(self, destination: str) -> str:
+        """Return the label that a destination acts on."""
+        label, at, _ = destination.rpartition("@")
+        if at:
+            return label
+        return self.trunk if _RELATIVE.fullmatch(destination) else self.owner_of(self._script(destination))
 
     def stamp_steps(self, current: Heads, destinations: tuple[str, ...]) -> list[StampStep]:
         """Return the steps that write `destinations` into a version table without running anything.

@@ -17,7 +17,7 @@ from psycopg import sql
 from fedschema import catalogue
 from fedschema.department import Department
 from fedschema.errors import WouldLoseRows
-from fedschema.lineages import FEDERATION
+from fedschema.versions import FEDERATION
 
 #: Nothing disappears without one of these; SQL that has none of them needs no rehearsal.
 _DESTRUCTIVE = re.compile(

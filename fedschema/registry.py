@@ -15,8 +15,8 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from fedschema.department import Department
-from fedschema.errors import ControlPlaneAhead, ControlPlaneBehind, UnknownDepartment, UnknownRevision
-from fedschema.lineages import Heads, Lineage
+from fedschema.errors import ControlPlaneAhead, ControlPlaneBehind, UnknownDepartment
+from fedschema.versions import ControlPlaneRevisions, Heads
 
 DEPROVISIONED = "DEPROVISIONED"
 
@@ -60,14 +60,14 @@ class MigrationRecord:
     checksum: str | None
 
 
-def require_control_plane(connection: psycopg.Connection, lineage: Lineage) -> None:
+def require_control_plane(connection: psycopg.Connection, expected: ControlPlaneRevisions) -> None:
     """Check that the control plane is at the revision that this fedschema was made for.
 
     Raises:
         ControlPlaneBehind, ControlPlaneAhead; a missing one shows as a missing role or schema already.
     """
     rows = connection.execute("SELECT version_num FROM federation.alembic_version").fetchall()
-    check_control_plane(tuple(row[0] for row in rows), lineage)
+    check_control_plane(tuple(row[0] for row in rows), expected)
 
 
 def control_plane_heads(connection: psycopg.Connection) -> Heads | None:
@@ -85,18 +85,16 @@ def control_plane_heads(connection: psycopg.Connection) -> Heads | None:
     return tuple(row[0] for row in rows)
 
 
-def check_control_plane(found: Heads, lineage: Lineage) -> None:
+def check_control_plane(found: Heads, expected: ControlPlaneRevisions) -> None:
     """Compare the control plane's version rows with the revisions that this fedschema has.
 
     Raises:
         ControlPlaneBehind, ControlPlaneAhead
     """
-    try:
-        behind = not lineage.is_at_head(found)
-    except UnknownRevision:
-        raise ControlPlaneAhead(", ".join(found)) from None
-    if behind:
-        raise ControlPlaneBehind(", ".join(found) or "base", ", ".join(lineage.heads))
+    if not expected.known.issuperset(found):
+        raise ControlPlaneAhead(", ".join(found))
+    if set(found) != set(expected.heads):
+        raise ControlPlaneBehind(", ".join(found) or "base", ", ".join(expected.heads))
 
 
 def entries(connection: psycopg.Connection) -> list[RegistryEntry]:

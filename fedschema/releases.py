@@ -8,19 +8,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import alembic.command
 import psycopg
-from alembic.config import Config
-from alembic.util import CommandError
 
 from fedschema import registry
+from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
 from fedschema.department import Department
 from fedschema.errors import DepartmentDamaged, FedschemaError, StatementFailed
 from fedschema.fleet import Confirmation, run_plan
-from fedschema.lineages import TENANT, Heads
-from fedschema.plans import Compiler, Plan
+from fedschema.plans import Plan
 from fedschema.registry import MigrationRecord, RegistryEntry
+from fedschema.versions import TENANT, Heads
 
 
 class Outcome(StrEnum):
@@ -99,7 +97,7 @@ class Release:
     direction: Direction
     destination: str
     confirmed: frozenset[Department] = frozenset()
-    hint: str = "add --yes, if the rows may go"
+    hint: str = "if they may go, add --yes"
     on_error: OnError = OnError.STOP
 
 
@@ -165,6 +163,10 @@ def _migrate_one(  # noqa: PLR0913, PLR0917 - what one department's migration is
 
 def _run_with_alembic(conninfo: str, compiler: Compiler, department: Department, release: Release) -> None:
     """Run revisions that need a connection the ordinary way, through env.py."""
+    import alembic.command  # noqa: PLC0415 - see `fedschema.compiler`
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.util import CommandError  # noqa: PLC0415
+
     confirm = [f"confirm={department}"] if department in release.confirmed else []
     config = Config(str(compiler.project.ini), cmd_opts=argparse.Namespace(x=[f"tenant={department}", *confirm]))
     config.attributes["conninfo"] = conninfo
@@ -181,7 +183,7 @@ def _positions(
 ) -> list[tuple[Position, Heads]]:
     """Read where departments are, and the version rows that say so."""
     with owner_transaction(connection, "reading where departments are"):
-        registry.require_control_plane(connection, compiler.lineage(None))
+        registry.require_control_plane(connection, compiler.blueprint.control_plane)
         chosen = registry.select(registry.entries(connection), wanted)
         found = registry.revisions(connection, [entry.department for entry in chosen])
     return [(position_of(compiler, entry, found[entry.department]), found[entry.department] or ()) for entry in chosen]
@@ -222,7 +224,7 @@ def history(conninfo: str, compiler: Compiler, department: Department | None, li
         UnknownDepartment: for an id that the registry has never seen.
     """
     with connect(conninfo) as connection, owner_transaction(connection, "reading the history"):
-        registry.require_control_plane(connection, compiler.lineage(None))
+        registry.require_control_plane(connection, compiler.blueprint.control_plane)
         known = registry.entries(connection)
         if department and department not in {entry.department for entry in known}:
             registry.select(known, [department])

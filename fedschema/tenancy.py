@@ -15,15 +15,15 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from fedschema import batches, catalogue, registry
+from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
 from fedschema.department import Department
-from fedschema.errors import CompilationFailed, DepartmentExists, DepartmentVanished, NameTaken, ReadOnlyServer
-from fedschema.lineages import Heads
+from fedschema.errors import DepartmentExists, DepartmentVanished, NameTaken, ReadOnlyServer
 from fedschema.passwords import Password
-from fedschema.plans import Compiler, Plan
 from fedschema.policies import PolicyType, policy_script
 from fedschema.registry import RegistryEntry
 from fedschema.rendering import quote_identifier, quote_literal
+from fedschema.versions import Heads
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,31 +56,16 @@ class DepartmentDetails:
     rows: Mapping[str, int]
 
 
-def creation_plan(compiler: Compiler, department: Department) -> Plan:
-    """Return the plan that makes a department's tables: from nothing to every head.
-
-    Raises:
-        CompilationFailed: when a revision needs a database while it runs, so that there is no text of it.
-    """
-    plan = compiler.upgrade(department, (), "head")
-    if plan.needs_connection:
-        raise CompilationFailed(
-            f"a department cannot be made at once: {', '.join(plan.needs_connection)} needs a connection",
-            "write those revisions without online = True, or guard their data work by op.backfill",
-        )
-    return plan
-
-
 def creation_script(compiler: Compiler, new: NewDepartment) -> str:
     """Return everything that `add` does but the password, as a script for psql; no database is asked."""
-    plan = creation_plan(compiler, new.department)
+    plan = compiler.creation(new.department)
     batch = batches.creation(compiler.templates, new.department, new.name, new.email, plan)
     return batches.as_script(batch)
 
 
 def rls_script(compiler: Compiler, department: Department, policy_type: PolicyType = PolicyType.ALL) -> str:
     """Return a department's policies as a script that can be applied again over what is there; no database is asked."""
-    plan = creation_plan(compiler, department)
+    plan = compiler.creation(department)
     policies = policy_script(compiler.templates, department, plan.walls, policy_type)
     return batches.as_script(batches.Batch(f"policies of department {department}", policies))
 
@@ -99,7 +84,7 @@ def add(conninfo: str, compiler: Compiler, new: NewDepartment, password: Passwor
         NameTaken: a role or schema of its name is there and is not ours.
         ControlPlaneMissing, ControlPlaneBehind, ControlPlaneAhead, ReadOnlyServer, PrivilegeMissing
     """
-    plan = creation_plan(compiler, new.department)
+    plan = compiler.creation(new.department)
     batch = batches.creation(compiler.templates, new.department, new.name, new.email, plan)
     with connect(conninfo) as connection:
         verifier = password.verifier(connection, new.department.role)
@@ -139,7 +124,7 @@ def _refuse_what_is_taken(connection: psycopg.Connection, compiler: Compiler, de
     with connection.cursor(row_factory=class_row(_Obstacles)) as cursor:
         found = cursor.execute(query).fetchone()
     assert found is not None  # noqa: S101 - the query always gives one row
-    registry.check_control_plane(tuple(found.control_plane), compiler.lineage(None))
+    registry.check_control_plane(tuple(found.control_plane), compiler.blueprint.control_plane)
     if found.read_only:
         raise ReadOnlyServer(f"adding department {department}")
     if found.status is not None and found.status != registry.DEPROVISIONED:
@@ -168,7 +153,7 @@ def _foreign_role(department: Department, comment: str) -> tuple[str, str]:
 def listing(conninfo: str, compiler: Compiler) -> list[tuple[RegistryEntry, Heads | None]]:
     """Return every department that was not dropped, with the rows of its version table."""
     with connect(conninfo) as connection, owner_transaction(connection, "reading the registry"):
-        registry.require_control_plane(connection, compiler.lineage(None))
+        registry.require_control_plane(connection, compiler.blueprint.control_plane)
         chosen = registry.select(registry.entries(connection), ())
         found = registry.revisions(connection, [entry.department for entry in chosen])
     return [(entry, found[entry.department]) for entry in chosen]
@@ -181,7 +166,7 @@ def details(conninfo: str, compiler: Compiler, department: Department) -> Depart
         UnknownDepartment
     """
     with connect(conninfo) as connection, owner_transaction(connection, f"looking at department {department}"):
-        registry.require_control_plane(connection, compiler.lineage(None))
+        registry.require_control_plane(connection, compiler.blueprint.control_plane)
         known = registry.entries(connection)
         entry = next((entry for entry in known if entry.department == department), None)
         if entry is None or not entry.is_live:

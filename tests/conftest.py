@@ -23,9 +23,9 @@ from pytest_postgresql import factories
 from pytest_postgresql.janitor import DatabaseJanitor
 
 from fedschema import federation, passwords, tenancy
+from fedschema.compiler import Compiler
 from fedschema.department import Department
 from fedschema.embedded import throwaway_server
-from fedschema.plans import Compiler
 from fedschema.settings import LIBPQ_VARIABLES, Project
 from fedschema.tenancy import NewDepartment
 
@@ -176,6 +176,14 @@ def blank_database(_roles_of_the_test: None, server: Server) -> Iterator[Databas
     janitor.drop()
     with janitor:
         yield Database(server, name, Compiler(PROJECT))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep compiled blueprints apart from those of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(autouse=True)

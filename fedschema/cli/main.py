@@ -41,12 +41,13 @@ def run(arguments: Sequence[str]) -> int:
     except Exit as ending:
         return ending.exit_code
     except (Abort, KeyboardInterrupt):
-        output.failure("interrupted", "interrupted; what had begun was rolled back", None, as_json=as_json)
-        return INTERRUPTED
+        status = INTERRUPTED
     except BrokenPipeError:
         # The reader has gone (`… | head`); Python would complain about it once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    if status == INTERRUPTED:  # typer turns Ctrl-C into this status
+        output.failure("interrupted", "interrupted; what had begun was rolled back", None, as_json=as_json)
     return status if isinstance(status, int) else 0
 
 

@@ -28,6 +28,17 @@ def say(text: str = "") -> None:
     sys.stdout.write(f"{text}\n")
 
 
+def heading(text: str) -> None:
+    """Print the heading of what follows."""
+    say()
+    say(_styled(f"# {text}", sys.stdout, fg="green", bold=True))
+
+
+def prompt(text: str) -> None:
+    """Print what is being run."""
+    say(_styled(text, sys.stdout, fg="cyan"))
+
+
 def note(text: str) -> None:
     """Print a remark for the person at the terminal."""
     sys.stderr.write(f"{text}\n")

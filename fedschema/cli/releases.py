@@ -91,7 +91,7 @@ def _show(result: Result) -> None:
     match result.outcome:
         case Outcome.FAILED:
             assert result.error is not None  # noqa: S101 - a failure has a reason
-            output.failure(result.error.code, f"{result.department}: {result.error.message}", result.error.hint)
+            output.failure(result.error.code, result.error.message, result.error.hint)
         case Outcome.UNCHANGED:
             output.say(f"{result.department}: unchanged, at {after}")
         case Outcome.SKIPPED:

@@ -11,8 +11,8 @@ import typer
 
 from fedschema import connections
 from fedschema.cli import output
+from fedschema.compiler import Compiler
 from fedschema.department import Department
-from fedschema.plans import Compiler
 from fedschema.settings import Settings
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]

@@ -6,11 +6,13 @@ It is the same text that the commands send, so a department made by the script e
 from __future__ import annotations
 
 from fedschema import batches
+from fedschema.compiler import Compiler
 from fedschema.department import Department
 from fedschema.environment.request import Command, Request
 from fedschema.errors import CompilationFailed, UsageError
-from fedschema.lineages import Heads, Lineage
-from fedschema.plans import Compiler, Plan
+from fedschema.lineages import Lineage
+from fedschema.plans import Plan
+from fedschema.versions import Heads
 
 
 def script(request: Request, compiler: Compiler) -> str:

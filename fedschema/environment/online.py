@@ -15,13 +15,15 @@ from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.util import DatabaseNotAtHead
 
 from fedschema import batches, connections, losses, registry
+from fedschema.compiler import Compiler
 from fedschema.department import Department
 from fedschema.environment.request import Command, Request
 from fedschema.errors import ControlPlaneMissing, DepartmentDamaged
-from fedschema.fleet import recorded_failures
-from fedschema.lineages import FEDERATION, Heads, Lineage
+from fedschema.fleet import Confirmation, recorded_failures, refuse_collateral
+from fedschema.lineages import Lineage
 from fedschema.operations import OPTION, RevisionTarget
-from fedschema.plans import VERSION_TABLE, Compiler, Plan
+from fedschema.plans import Plan
+from fedschema.versions import FEDERATION, VERSION_TABLE, Heads
 
 _log = logging.getLogger("fedschema")
 
@@ -89,7 +91,7 @@ class OnlineRun:
 
     def _positions(self, connection: psycopg.Connection) -> dict[Department, Heads]:
         """Return where each chosen department is."""
-        registry.require_control_plane(connection, self._compiler.lineage(None))
+        registry.require_control_plane(connection, self._compiler.blueprint.control_plane)
         chosen = registry.select(registry.entries(connection), self._request.tenants)
         positions = {}
         for department, heads in registry.revisions(connection, [entry.department for entry in chosen]).items():
@@ -113,8 +115,7 @@ class OnlineRun:
             lineage = self._compiler.lineage(department)
             context = self._configure(connection, lineage, department.schema, progress)
             progress.plan = self._request.plan(self._compiler, department, context.get_current_heads())
-            if department.id not in self._request.confirmed:
-                self._refuse_losses(raw, department, progress.plan, what)
+            self._refuse_losses(raw, department, progress.plan, what)
             self._environment.run_migrations()
             if command is not Command.STAMP:
                 raw.execute("CALL federation.assert_walls(%s)", (department.id,))
@@ -123,7 +124,11 @@ class OnlineRun:
 
     def _refuse_losses(self, raw: psycopg.Connection, department: Department, plan: Plan, what: str) -> None:
         """Refuse what would lose rows; a plan is rehearsed as a plan, what needs a connection as it is."""
-        hint = f"to lose them, add -x confirm={department} to the command"
+        hint = f"if they may go, add -x confirm={department} to the command"
+        confirmation = Confirmation(department.id in self._request.confirmed, hint)
+        refuse_collateral(department, plan, confirmation)
+        if confirmation.given:
+            return
         if plan.needs_connection:
             losses.refuse_losses(raw, department, self._environment.run_migrations, hint)
         elif losses.may_lose_rows(script := plan.script(department)):
@@ -149,7 +154,7 @@ class OnlineRun:
             context = self._configure(connection, lineage, FEDERATION, progress)
             progress.plan = self._request.plan(self._compiler, None, context.get_current_heads())
             if self._request.command is Command.DOWNGRADE and FEDERATION not in self._request.confirmed:
-                hint = f"to lose them, add -x confirm={FEDERATION} to the command"
+                hint = f"if they may go, add -x confirm={FEDERATION} to the command"
                 losses.refuse_control_plane_losses(raw, hint)
             self._environment.run_migrations()
         if not progress.applied:

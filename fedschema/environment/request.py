@@ -14,11 +14,13 @@ from typing import Any
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import RevisionStep, StampStep
 
+from fedschema.compiler import Compiler
 from fedschema.department import Department
 from fedschema.errors import UsageError
-from fedschema.lineages import Heads, Lineage
-from fedschema.plans import Compiler, Plan
+from fedschema.lineages import Lineage
+from fedschema.plans import Plan
 from fedschema.settings import FEDERATION_SECTION
+from fedschema.versions import Heads
 
 
 class Command(StrEnum):

@@ -10,11 +10,11 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.util import CommandError
 
 from fedschema import connections
+from fedschema.compiler import Compiler
 from fedschema.environment import offline
 from fedschema.environment.online import OnlineRun
 from fedschema.environment.request import Request
 from fedschema.errors import FedschemaError, UsageError
-from fedschema.plans import Compiler
 from fedschema.settings import Project, choose_database
 
 _log = logging.getLogger("fedschema")

@@ -20,8 +20,10 @@ TABLES = {
 
 
 def upgrade() -> None:
+    op.create_tenant_function("documents", "set_search_vector", callable_=False)
     op.create_tenant_tables(**TABLES)
 
 
 def downgrade() -> None:
     op.drop_tenant_tables(**TABLES)
+    op.drop_tenant_function("documents", "set_search_vector", callable_=False)

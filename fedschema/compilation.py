@@ -1,0 +1,123 @@
+"""Compiles revisions into a plan: runs them in Alembic's offline mode, once, for the department that stands for all.
+
+While a revision is compiled there is no database: a question to it is refused, since offline Alembic would otherwise
+answer None and silently skip what depended on the answer.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.operations import Operations
+from alembic.runtime.migration import HeadMaintainer, MigrationContext, RevisionStep, StampStep
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine.mock import MockConnection
+from sqlalchemy.sql.ddl import ExecutableDDLElement
+
+from fedschema import statements
+from fedschema.errors import CompilationFailed
+from fedschema.lineages import Lineage
+from fedschema.operations import OPTION, RevisionTarget
+from fedschema.plans import SLOT, Direction, Plan, PlanStep
+from fedschema.rendering import Templates
+from fedschema.versions import FEDERATION, VERSION_TABLE, Heads
+
+_ENDS_TRANSACTION = re.compile(r"(?:--[^\n]*\s+)*(?:COMMIT|END|ROLLBACK(?!\s+TO)|ABORT|BEGIN|START)\b", re.IGNORECASE)
+
+
+def compile_steps(
+    lineage: Lineage, templates: Templates, start: Heads, steps: Sequence[RevisionStep | StampStep]
+) -> Plan:
+    """Run steps of a lineage offline and return what they wrote as a plan from `start`.
+
+    Raises:
+        CompilationFailed: when a revision fails, needs a connection and does not say so, or ends its transaction.
+    """
+    if online := tuple(name_of(step) for step in steps if _needs_connection(step)):
+        return Plan(start, (), (), needs_connection=online)
+    buffer = io.StringIO()
+    slot = SLOT if lineage.department else None
+    target = RevisionTarget(templates, slot)
+    context = _offline_context(buffer, slot.schema if slot else FEDERATION, target)
+    heads = HeadMaintainer(context, start)
+    compiled = []
+    with Operations.context(context):
+        for step in steps:
+            sql = _written_by(buffer, step)
+            heads.update_to_step(step)
+            recorded = slot is not None or bool(heads.heads)
+            compiled.append(PlanStep(name_of(step), _direction(step), sql, _drain(buffer), recorded))
+    return Plan(start, tuple(sorted(heads.heads)), tuple(compiled), tuple(target.walls.values()))
+
+
+def _needs_connection(step: RevisionStep | StampStep) -> bool:
+    return isinstance(step, RevisionStep) and bool(getattr(step.revision.module, "online", False))
+
+
+def name_of(step: RevisionStep | StampStep) -> str:
+    """Return the revision that a step is about: for a stamp, the one that is written."""
+    if isinstance(step, RevisionStep):
+        return step.revision.revision
+    return ", ".join(step.to_revisions) or "base"
+
+
+def _direction(step: RevisionStep | StampStep) -> Direction:
+    if isinstance(step, StampStep):
+        return "stamp"
+    return "upgrade" if step.is_upgrade else "downgrade"
+
+
+def _written_by(buffer: io.StringIO, step: RevisionStep | StampStep) -> str:
+    """Run one step of a revision and return the SQL that it wrote."""
+    try:
+        step.migration_fn()
+    except Exception as error:
+        raise CompilationFailed(
+            f"revision {name_of(step)} cannot be compiled: {type(error).__name__}: {error}",
+            "mend the revision, or set online = True in it if it has to read from the database",
+        ) from error
+    sql = _drain(buffer)
+    if ending := next((part for part in statements.split(sql) if _ENDS_TRANSACTION.match(part)), None):
+        raise CompilationFailed(
+            f"revision {name_of(step)} would end its own transaction: {statements.headline(ending)}",
+            "a department moves in one transaction; leave autocommit_block, COMMIT and ROLLBACK out of the revision",
+        )
+    return sql
+
+
+def _drain(buffer: io.StringIO) -> str:
+    """Take what was written since the last time."""
+    text = buffer.getvalue()
+    buffer.seek(0)
+    buffer.truncate()
+    return text
+
+
+def _offline_context(buffer: io.StringIO, schema: str, target: RevisionTarget) -> MigrationContext:
+    """Return a migration context that writes SQL and refuses every question."""
+    options: dict[str, Any] = {
+        "as_sql": True,
+        "output_buffer": buffer,
+        "literal_binds": True,
+        "version_table": VERSION_TABLE,
+        "version_table_schema": schema,
+        OPTION: target,
+    }
+    context = MigrationContext(postgresql.dialect(), None, options)  # type: ignore[no-untyped-call]
+    context._version.implicit_returning = False  # noqa: SLF001 - a script's reader has no use for what it returns
+
+    def execute(construct: sa.Executable, *_: Any, **__: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own signature
+        if not isinstance(construct, ExecutableDDLElement):
+            raise CompilationFailed(
+                "a revision asks the database while it is compiled",
+                "use op.execute for a statement; set online = True in the revision if it needs the answer",
+            )
+        context.impl.execute(construct)
+
+    connection: Any = MockConnection(context.dialect, execute)
+    context.connection = context.impl.connection = connection
+    return context
