@@ -49,7 +49,7 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "fedschema needs Python 3.11 or newer; name it with: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@if command -v uv >/dev/null 2>&1; then \
 		uv venv --quiet --allow-existing --python "$(PYTHON)" $(VENV) && \
-		uv pip sync --quiet --python $(BIN)/python requirements.lock && \
+		uv pip sync --quiet --compile-bytecode --python $(BIN)/python requirements.lock && \
 		uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .; \
 	else \
 		"$(PYTHON)" -m venv $(VENV) && \

@@ -53,6 +53,7 @@ def initialise(conninfo: str, compiler: Compiler) -> ControlPlane:
             plan = _plan(compiler, before or ())
             connection.execute("RESET ROLE")
             batches.execute(connection, batches.control_plane(compiler.templates, plan), plan)
+    _ = compiler.blueprint  # all that compiles is loaded by now, so that the first department need not wait for it
     return ControlPlane(
         ", ".join(before) if before else None,
         ", ".join(plan.end),
