@@ -79,7 +79,8 @@ def _end(department: Department) -> str:
 def as_script(batch: Batch, *, as_owner: bool = True) -> str:
     """Frame a batch as a script of its own: one transaction, all or nothing."""
     role = "SET LOCAL ROLE federation_owner;\n" if as_owner else ""
-    return f"BEGIN ISOLATION LEVEL READ COMMITTED;\n{role}\n{batch.sql.rstrip()}\n\nCOMMIT;\n"
+    begin = "BEGIN ISOLATION LEVEL READ COMMITTED;\nSET LOCAL client_encoding = 'UTF8';\n"
+    return f"{begin}{role}\n{batch.sql.rstrip()}\n\nCOMMIT;\n"
 
 
 def execute(connection: psycopg.Connection, batch: Batch, plan: Plan | None = None) -> None:

@@ -70,7 +70,7 @@ def _inputs(project: Project) -> Iterator[Path]:
 
 def load(project: Project, wanted: str) -> Blueprint | None:
     """Return the blueprint that is kept for a fingerprint; None when there is none, or it cannot be believed."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
+    with suppress(OSError, RuntimeError, ValueError, KeyError, TypeError):
         path = _place(project)
         if not (_is_ours(path.parent) and _is_ours(path)):
             return None
@@ -81,7 +81,7 @@ def load(project: Project, wanted: str) -> Blueprint | None:
 
 def save(project: Project, made_for: str, blueprint: Blueprint) -> None:
     """Keep a blueprint for the next command; without a place to keep it, the next command compiles it again."""
-    with suppress(OSError):
+    with suppress(OSError, RuntimeError):  # no place to write, or no home at all
         path = _place(project)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _is_ours(path.parent):
@@ -132,7 +132,6 @@ def _from_json(kept: dict[str, Any]) -> Blueprint:
             end=tuple(plan["end"]),
             steps=tuple(PlanStep(**step) for step in plan["steps"]),
             walls=tuple(Wall(**wall) for wall in plan["walls"]),
-            needs_connection=tuple(plan["needs_connection"]),
             collateral=tuple(plan["collateral"]),
         ),
         ControlPlaneRevisions(tuple(kept["control_plane"]["heads"]), frozenset(kept["control_plane"]["known"])),

@@ -21,12 +21,15 @@ from sqlalchemy.sql.ddl import ExecutableDDLElement
 from fedschema import statements
 from fedschema.errors import CompilationFailed
 from fedschema.lineages import Lineage
-from fedschema.operations import OPTION, RevisionTarget
+from fedschema.operations import OPTION, RevisionTarget, execute_exactly
 from fedschema.plans import SLOT, Direction, Plan, PlanStep
 from fedschema.rendering import Templates
 from fedschema.versions import FEDERATION, VERSION_TABLE, Heads
 
-_ENDS_TRANSACTION = re.compile(r"(?:--[^\n]*\s+)*(?:COMMIT|END|ROLLBACK(?!\s+TO)|ABORT|BEGIN|START)\b", re.IGNORECASE)
+_ENDS_TRANSACTION = re.compile(
+    r"(?:COMMIT|END|ROLLBACK(?!\s+(?:WORK\s+|TRANSACTION\s+)?TO)|ABORT|BEGIN|START|PREPARE\s+TRANSACTION)\b",
+    re.IGNORECASE,
+)
 
 
 def compile_steps(
@@ -37,8 +40,6 @@ def compile_steps(
     Raises:
         CompilationFailed: when a revision fails, needs a connection and does not say so, or ends its transaction.
     """
-    if online := tuple(name_of(step) for step in steps if _needs_connection(step)):
-        return Plan(start, (), (), needs_connection=online)
     buffer = io.StringIO()
     slot = SLOT if lineage.department else None
     target = RevisionTarget(templates, slot)
@@ -47,10 +48,11 @@ def compile_steps(
     compiled = []
     with Operations.context(context):
         for step in steps:
-            sql = _written_by(buffer, step)
+            online = _needs_connection(step)
+            sql = "" if online else _written_by(buffer, step)
             heads.update_to_step(step)
             recorded = slot is not None or bool(heads.heads)
-            compiled.append(PlanStep(name_of(step), _direction(step), sql, _drain(buffer), recorded))
+            compiled.append(PlanStep(name_of(step), _direction(step), sql, _drain(buffer), recorded, online))
     return Plan(start, tuple(sorted(heads.heads)), tuple(compiled), tuple(target.walls.values()))
 
 
@@ -81,7 +83,9 @@ def _written_by(buffer: io.StringIO, step: RevisionStep | StampStep) -> str:
             "mend the revision, or set online = True in it if it has to read from the database",
         ) from error
     sql = _drain(buffer)
-    if ending := next((part for part in statements.split(sql) if _ENDS_TRANSACTION.match(part)), None):
+    if ending := next(
+        (part for part in statements.split(sql) if _ENDS_TRANSACTION.match(statements.headline(part))), None
+    ):
         raise CompilationFailed(
             f"revision {name_of(step)} would end its own transaction: {statements.headline(ending)}",
             "a department moves in one transaction; leave autocommit_block, COMMIT and ROLLBACK out of the revision",
@@ -107,7 +111,7 @@ def _offline_context(buffer: io.StringIO, schema: str, target: RevisionTarget) -
         "version_table_schema": schema,
         OPTION: target,
     }
-    context = MigrationContext(postgresql.dialect(), None, options)  # type: ignore[no-untyped-call]
+    context = MigrationContext(postgresql.dialect(paramstyle="named"), None, options)  # type: ignore[no-untyped-call]
     context._version.implicit_returning = False  # noqa: SLF001 - a script's reader has no use for what it returns
 
     def execute(construct: sa.Executable, *_: Any, **__: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own signature
@@ -118,6 +122,7 @@ def _offline_context(buffer: io.StringIO, schema: str, target: RevisionTarget) -
             )
         context.impl.execute(construct)
 
+    execute_exactly(context)
     connection: Any = MockConnection(context.dialect, execute)
     context.connection = context.impl.connection = connection
     return context

@@ -6,7 +6,8 @@ the login, so that objects have one owner whoever typed the command.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_SECONDS = 10
 OLDEST_SERVER = 140000
+MAX_PORT = 65535
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 #: SQLSTATEs that our own SQL raises (class Z is free for users, manual appendix "PostgreSQL Error Codes").
 DEPARTMENT_EXISTS = "ZD001"
@@ -30,6 +33,7 @@ WALLS_MISSING = "ZD003"
 NAME_TAKEN = "ZD004"
 DEPARTMENT_UNKNOWN = "ZD005"
 PRIVILEGE_MISSING = "ZD006"
+ROLE_IN_USE = "ZD007"
 
 
 def conninfo_of(choice: DatabaseChoice) -> str:
@@ -46,6 +50,8 @@ def conninfo_of(choice: DatabaseChoice) -> str:
         url = _without_driver(choice.url)
     try:
         given = conninfo_to_dict(url)
+        if objection := _objection(given):
+            raise errors.InvalidDatabaseUrl(choice.source, objection)
         return make_conninfo(
             url,
             connect_timeout=given.get("connect_timeout", CONNECT_TIMEOUT_SECONDS),
@@ -56,10 +62,23 @@ def conninfo_of(choice: DatabaseChoice) -> str:
         raise errors.InvalidDatabaseUrl(choice.source, _without_secrets(reason)) from None
 
 
+def _objection(given: Mapping[str, object]) -> str | None:
+    """Say what libpq would notice only later, or take for something else; nothing that was typed is repeated."""
+    if any("@" in str(given.get(part) or "") for part in ("host", "hostaddr", "port", "dbname")):
+        return "a character of its password has to be percent-encoded (@ as %40, / as %2F)"
+    ports = [port for port in str(given.get("port") or "").split(",") if port]
+    if not all(port.isascii() and port.isdigit() and 0 < int(port) <= MAX_PORT for port in ports):
+        return "its port is no number from 1 to 65535, or a / of its password has to be written as %2F"
+    if given.get("sslmode") and given["sslmode"] not in _SSL_MODES:
+        return f"sslmode is one of {', '.join(_SSL_MODES)}"
+    if not str(given.get("connect_timeout", "0")).strip().isdigit():
+        return "connect_timeout is a number of seconds"
+    return None
+
+
 def _without_driver(url: str) -> str:
     """Drop SQLAlchemy's ``+driver`` from the scheme of a URL."""
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme.partition('+')[0]}{separator}{rest}" if separator else url
+    return re.sub(r"\A(postgres(?:ql)?)\+\w+://", r"\1://", url)
 
 
 def _without_secrets(reason: str) -> str:
@@ -78,7 +97,7 @@ def connect(conninfo: str, *, autocommit: bool = True) -> psycopg.Connection:
         ServerUnreachable, AuthenticationFailed, DatabaseMissing, ServerTooOld
     """
     try:
-        connection = psycopg.connect(conninfo, autocommit=autocommit)
+        connection = psycopg.connect(conninfo, autocommit=autocommit, client_encoding="utf8")
     except psycopg.OperationalError as error:
         raise _refused(conninfo, error) from None
     # Whatever the database's default: what a transaction checks under its lock has to be what others have committed.
@@ -97,10 +116,13 @@ def _refused(conninfo: str, error: psycopg.OperationalError) -> errors.Fedschema
     unreachable, with the text shown.
     """
     where = describe(conninfo)
-    reason = str(error).strip().splitlines()[-1].removeprefix("connection failed: ")
-    reason = reason.rpartition("FATAL:")[2].strip() or reason
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # With several hosts each has a line; what a server says counts more than one that is not there.
+    telling = next((line for line in reversed(lines) if "FATAL:" in line), lines[0])
+    reason = telling.rpartition("FATAL:")[2].strip() or telling
+    reason = reason.rpartition(" failed: ")[2].strip() or reason
     if "database" in reason and "does not exist" in reason:
-        return errors.DatabaseMissing(where, reason)
+        return errors.DatabaseMissing(where, reason, str(conninfo_to_dict(conninfo).get("dbname") or "NAME"))
     signs = (
         "password",
         "authentication",
@@ -215,6 +237,7 @@ _BY_STATE: dict[str, Callable[[str, str, str | None], errors.FedschemaError]] = 
     "42501": errors.PrivilegeMissing,
     PRIVILEGE_MISSING: errors.PrivilegeMissing,
     WALLS_MISSING: lambda _, reason, hint: errors.WallsMissing(f"{reason}; nothing was changed", hint),
+    ROLE_IN_USE: lambda _, reason, hint: errors.RoleInUse(f"{reason}; nothing was changed", hint),
     NAME_TAKEN: lambda _, reason, hint: errors.NameTaken(f"{reason}; nothing was changed", hint),
     DEPARTMENT_MOVED: lambda _, reason, hint: errors.DepartmentMoved(f"{reason}; nothing was changed", hint),
     DEPARTMENT_EXISTS: lambda _, reason, hint: errors.DepartmentExists(f"{reason}; nothing was changed", hint),

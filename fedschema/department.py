@@ -31,6 +31,10 @@ _RESERVED_IDS = frozenset(
 _RESERVED_PREFIXES = ("federation_", "cross_dept")
 
 
+#: Zero-width joiner and non-joiner: parts of words in some scripts, and of emoji.
+_JOINERS = "\u200c\u200d"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Department:
     """One department, named by its id.
@@ -92,7 +96,10 @@ def _objection(text: str) -> str | None:
 
 def _suggest(text: str) -> str:
     """Guess the id that was meant: fold accents and capitals, turn everything else into single underscores."""
-    folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    decomposed = unicodedata.normalize("NFKD", text)
+    if any(character.isalpha() and not character.isascii() for character in decomposed):
+        return ""  # a letter without a Latin one in it: whatever is left would be another word
+    folded = decomposed.encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "_", folded).strip("_")[:MAX_ID_LENGTH].rstrip("_")
     if slug and not slug[0].isalpha():
         slug = f"d{slug}"[:MAX_ID_LENGTH]
@@ -112,9 +119,14 @@ def parse_name(text: str) -> str:
         raise InvalidDepartmentName("is empty")
     if len(name) > MAX_TEXT_LENGTH:
         raise InvalidDepartmentName(f"has {len(name)} characters, at most {MAX_TEXT_LENGTH} fit")
-    if any(unicodedata.category(character).startswith("C") for character in name):
+    if any(_breaks_a_line(character) for character in name):
         raise InvalidDepartmentName("holds a line break or another control character")
     return name
+
+
+def _breaks_a_line(character: str) -> bool:
+    """Tell whether a character would end a line or turn the text around it; joiners, as in emoji, do neither."""
+    return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and character not in _JOINERS
 
 
 def parse_email(text: str) -> str:

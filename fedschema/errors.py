@@ -114,7 +114,7 @@ class ProjectNotFound(UsageError):
 
     def __init__(self, where: str) -> None:
         super().__init__(
-            f"no fedschema project at {where}: its alembic.ini has no [federation] section",
+            f"no fedschema project at {where}: it is missing, or has no [federation] section",
             "run the command in the directory that holds alembic.ini, or name it with --config",
         )
 
@@ -138,8 +138,8 @@ class UnknownRevision(UsageError):
 
     code = "unknown_revision"
 
-    def __init__(self, revision: str, reason: str) -> None:
-        super().__init__(f"revision {revision!r} cannot be used: {reason}", "fedschema history --revisions")
+    def __init__(self, revision: str, reason: str, hint: str = "fedschema history --revisions") -> None:
+        super().__init__(f"revision {revision!r} cannot be used: {reason}", hint)
 
 
 class ForeignRevision(UsageError):
@@ -186,8 +186,8 @@ class DatabaseMissing(OperationError):
 
     code = "database_missing"
 
-    def __init__(self, where: str, reason: str) -> None:
-        super().__init__(f"PostgreSQL at {where}: {reason}", "createdb NAME, or correct the database URL")
+    def __init__(self, where: str, reason: str, database: str) -> None:
+        super().__init__(f"PostgreSQL at {where}: {reason}", f"createdb {database}, or correct the database URL")
 
 
 class ConnectionLost(OperationError):
@@ -273,6 +273,12 @@ class NameTaken(OperationError):
     code = "name_taken"
 
 
+class RoleInUse(OperationError):
+    """A department's role holds something outside its schema, and so cannot be dropped."""
+
+    code = "role_in_use"
+
+
 class DepartmentExists(OperationError):
     """The department is there already; nothing was changed."""
 
@@ -339,30 +345,44 @@ class StatementFailed(OperationError):
         self.statement = statement
 
 
-class WouldLoseRows(OperationError):
-    """A step would drop tables or columns that hold rows, and nobody confirmed it."""
+class NeedsConfirmation(OperationError):
+    """A step would take away what somebody may still want, and nobody confirmed it.
 
-    code = "would_lose_rows"
+    Attributes:
+        owner: the department's id, or ``federation``.
+        losses: what would go.
+    """
 
-    def __init__(self, department: str, losses: Sequence[str], hint: str) -> None:
-        super().__init__(
-            f"department {department}: this would lose {', '.join(losses)}; nothing was changed",
-            hint,
-        )
-        self.department = department
+    code = "needs_confirmation"
+
+    def __init__(self, owner: str, losses: Sequence[str], hint: str) -> None:
+        whose = f"department {owner}" if owner != "federation" else "the control plane"
+        super().__init__(f"{whose}: this would lose {', '.join(losses)}; nothing was changed", hint)
+        self.owner = owner
         self.losses = tuple(losses)
 
 
-class BranchWouldGo(OperationError):
-    """A step down the trunk would take revisions of the department's own branch along, and nobody confirmed it."""
+class WouldLoseRows(NeedsConfirmation):
+    """A step would drop tables or columns that hold rows."""
+
+    code = "would_lose_rows"
+
+
+class BranchWouldGo(NeedsConfirmation):
+    """A step down the trunk would take revisions of the department's own branch along."""
 
     code = "branch_would_go"
 
-    def __init__(self, department: str, revisions: Sequence[str], hint: str) -> None:
+
+class RevisionsUnreadable(OperationError):
+    """The project's revisions cannot be read: one is no Python, or names another that is not there."""
+
+    code = "revisions_unreadable"
+
+    def __init__(self, kind: str, reason: str) -> None:
         super().__init__(
-            f"department {department}: its own revisions {', '.join(revisions)} build on what would be removed, "
-            "and would go too; nothing was changed",
-            hint,
+            f"the revisions of the project cannot be read: {kind}: {reason}",
+            "mend the revision below alembic/versions/",
         )
 
 
@@ -370,9 +390,3 @@ class CompilationFailed(OperationError):
     """A revision cannot be compiled into a plan: it needs a live connection and does not say so."""
 
     code = "compilation_failed"
-
-
-class SeveralFailed(OperationError):
-    """Some departments of a fleet failed; the others are done or untouched."""
-
-    code = "departments_failed"

@@ -16,8 +16,8 @@ from fedschema.errors import (
     ConnectionLost,
     DepartmentMoved,
     FedschemaError,
+    NeedsConfirmation,
     StatementFailed,
-    WouldLoseRows,
 )
 from fedschema.plans import Plan
 
@@ -68,7 +68,8 @@ def refuse_collateral(department: Department, plan: Plan, confirmation: Confirma
         BranchWouldGo
     """
     if plan.collateral and not confirmation.given:
-        raise BranchWouldGo(department.id, plan.collateral, confirmation.hint)
+        losses_of_branch = [f"its own revision {revision}, which builds on what goes" for revision in plan.collateral]
+        raise BranchWouldGo(department.id, losses_of_branch, confirmation.hint)
 
 
 def _rehearsal(connection: psycopg.Connection, batch: batches.Batch, plan: Plan) -> Callable[[], None]:
@@ -91,7 +92,7 @@ def recorded_failures(
     """
     try:
         yield
-    except (WouldLoseRows, BranchWouldGo, DepartmentMoved, ConnectionLost):
+    except (NeedsConfirmation, DepartmentMoved, ConnectionLost):
         raise
     except FedschemaError as error:
         revision = (error.revision if isinstance(error, StatementFailed) else None) or running()

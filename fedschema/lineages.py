@@ -18,7 +18,7 @@ from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 
 from fedschema.department import Department
-from fedschema.errors import ForeignRevision, UnknownRevision
+from fedschema.errors import ForeignRevision, RevisionsUnreadable, UnknownRevision
 from fedschema.settings import FEDERATION_SECTION, Project
 from fedschema.versions import FEDERATION, TENANT, ControlPlaneRevisions, Heads
 
@@ -41,7 +41,12 @@ class Lineage:
     def load(cls, project: Project, department: Department | None = None) -> Lineage:
         """Read the revisions of a department (its tenant lineage and branch), or of the control plane."""
         section = "alembic" if department else FEDERATION_SECTION
-        return cls(ScriptDirectory.from_config(Config(str(project.ini), ini_section=section)), department)
+        script = ScriptDirectory.from_config(Config(str(project.ini), ini_section=section))
+        try:
+            list(script.walk_revisions())
+        except Exception as error:  # revisions are Python, and can fail in any way
+            raise RevisionsUnreadable(type(error).__name__, " ".join(str(error).split())) from error
+        return cls(script, department)
 
     def of(self, department: Department) -> Lineage:
         """Return the same revisions as another department sees them."""
@@ -80,8 +85,25 @@ class Lineage:
 
     @property
     def heads(self) -> Heads:
-        """The newest revision of each label: what ``head`` means here."""
-        return tuple(self._script(f"{label}@head").revision for label in self.labels)
+        """The newest revision of each label: what ``head`` means here.
+
+        Raises:
+            UnknownRevision: when a lineage has several, since two revisions were written after the same one.
+        """
+        newest = []
+        for label in self.labels:
+            found = [s for s in self.script.walk_revisions() if label in s.branch_labels and not s.nextrev]
+            if len(found) != 1:
+                names = ", ".join(sorted(script.revision for script in found))
+                reason = f"the lineage {label!r} has multiple heads: {names}"
+                raise UnknownRevision("head", reason, "let one of them follow the other: change its down_revision")
+            newest.append(found[0].revision)
+        return tuple(newest)
+
+    def _telling_heads(self) -> Heads:
+        """Return the heads without those that another one builds on: Alembic implies them, and takes no doublets."""
+        implied = {revision for head in self.heads for revision in self.applied((head,)) - {head}}
+        return tuple(head for head in self.heads if head not in implied)
 
     @property
     def branches(self) -> frozenset[str]:
@@ -108,7 +130,9 @@ class Lineage:
             )
             return {script.revision for script in scripts}
         except CommandError as error:
-            raise UnknownRevision(", ".join(current), _reason(error)) from error
+            reason = f"the version table of {self.name} holds it, and no revision has that id"
+            mend = f"see fedschema history {self.owner}, then: alembic -x tenant={self.owner} stamp --purge REVISION"
+            raise UnknownRevision(", ".join(current), reason, mend) from error
 
     def revision_of(self, current: Heads, label: str) -> str | None:
         """Return the newest applied revision under a label, or None when there is none."""
@@ -145,6 +169,7 @@ class Lineage:
         Raises:
             UnknownRevision, ForeignRevision
         """
+        self.applied(current)
         target = self._target(current, destination)
         with _alembic_reasons(destination):
             steps = self.script._upgrade_revs(target, current)  # type: ignore[arg-type]  # noqa: SLF001
@@ -156,6 +181,7 @@ class Lineage:
         Raises:
             UnknownRevision, ForeignRevision
         """
+        self.applied(current)
         target = self._target(current, destination)
         if isinstance(target, tuple):
             raise UnknownRevision(destination, "a downgrade goes to one revision, to -N or to base")
@@ -206,8 +232,10 @@ class Lineage:
 
     def _target(self, current: Heads, destination: str) -> str | Heads:
         """Turn a destination as typed into one that Alembic reads without doubt."""
+        if not destination.strip() or destination.endswith("@"):
+            raise UnknownRevision(destination, "nothing was named")
         if destination in {"head", "heads"}:
-            return self.heads
+            return self._telling_heads()
         if destination == "base":
             return "base"
         if _RELATIVE.fullmatch(destination):

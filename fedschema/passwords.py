@@ -96,8 +96,10 @@ def read_file(path: Path) -> Password:
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidPassword(f"file {path} cannot be read: {error}") from error
+    except OSError as error:
+        raise InvalidPassword(f"file {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise InvalidPassword(f"file {path} is no text") from None
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise InvalidPassword(f"file {path} can be read by others (mode {mode:o}); chmod 600 {path}")
     return Password(parse(text).text, file=path)

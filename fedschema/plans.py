@@ -36,6 +36,7 @@ class PlanStep:
         sql: what the revision's script wrote, with slots.
         version_sql: what moves the version table along, with slots.
         recorded: False only for the step that takes the history itself away.
+        online: the revision reads from the database while it runs, so that there is no SQL of it.
     """
 
     revision: str
@@ -43,6 +44,7 @@ class PlanStep:
     sql: str
     version_sql: str
     recorded: bool = True
+    online: bool = False
 
     @property
     def checksum(self) -> str | None:
@@ -73,7 +75,6 @@ class Plan:
         end: its rows where the plan ends.
         steps: what lies between, in order; empty when there is nothing to do.
         walls: the walls of the tables that the steps made and that stand at the end.
-        needs_connection: the ids of the revisions that have to run the ordinary way.
         collateral: the revisions of the department's own branch that go only because the trunk below them goes.
     """
 
@@ -81,8 +82,12 @@ class Plan:
     end: Heads
     steps: tuple[PlanStep, ...]
     walls: tuple[Wall, ...] = ()
-    needs_connection: tuple[str, ...] = ()
     collateral: tuple[str, ...] = ()
+
+    @property
+    def needs_connection(self) -> tuple[str, ...]:
+        """The revisions because of which the plan has to run the ordinary way, if there are any."""
+        return tuple(step.revision for step in self.steps if step.online)
 
     def script(self, department: Department | None) -> str:
         """Return all steps for one department, one after another."""

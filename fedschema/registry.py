@@ -20,6 +20,14 @@ from fedschema.versions import ControlPlaneRevisions, Heads
 
 DEPROVISIONED = "DEPROVISIONED"
 
+#: By name rather than by to_regclass, which fails on a schema that is somebody else's.
+_HAS_VERSION_TABLE = """
+    SELECT namespace.nspname::text
+    FROM pg_catalog.pg_class AS class
+    JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
+    WHERE class.relname = 'alembic_version' AND namespace.nspname = ANY(%(schemas)s)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class RegistryEntry:
@@ -78,8 +86,7 @@ def control_plane_heads(connection: psycopg.Connection) -> Heads | None:
     if connection.execute("SELECT FROM pg_catalog.pg_roles WHERE rolname = 'federation_owner'").rowcount == 0:
         return None
     connection.execute("SET LOCAL ROLE federation_owner")
-    versions = "SELECT FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass('federation.alembic_version')"
-    if connection.execute(versions).rowcount == 0:
+    if connection.execute(_HAS_VERSION_TABLE, {"schemas": ["federation"]}).rowcount == 0:
         return None
     rows = connection.execute("SELECT version_num FROM federation.alembic_version").fetchall()
     return tuple(row[0] for row in rows)
@@ -132,11 +139,7 @@ def revisions(connection: psycopg.Connection, departments: Sequence[Department])
     present = {
         row[0]
         for row in connection.execute(
-            """
-            SELECT id FROM unnest(%s::text[]) AS id
-            WHERE pg_catalog.to_regclass(id || '_tenant.alembic_version') IS NOT NULL
-            """,
-            ([department.id for department in departments],),
+            _HAS_VERSION_TABLE, {"schemas": [department.schema for department in departments]}
         )
     }
     parts = [
@@ -144,14 +147,14 @@ def revisions(connection: psycopg.Connection, departments: Sequence[Department])
             sql.Literal(department.id), sql.Identifier(department.schema, "alembic_version")
         )
         for department in departments
-        if department.id in present
+        if department.schema in present
     ]
-    found: dict[str, list[str]] = {department_id: [] for department_id in present}
+    found: dict[str, list[str]] = {department.id: [] for department in departments}
     if parts:
         for department_id, revision in connection.execute(sql.SQL(" UNION ALL ").join(parts)):
             found[department_id].append(revision)
     return {
-        department: tuple(sorted(found[department.id])) if department.id in present else None
+        department: tuple(sorted(found[department.id])) if department.schema in present else None
         for department in departments
     }
 

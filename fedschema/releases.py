@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,7 +14,7 @@ from fedschema import registry
 from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
 from fedschema.department import Department
-from fedschema.errors import DepartmentDamaged, FedschemaError, StatementFailed
+from fedschema.errors import DepartmentDamaged, FedschemaError, NeedsConfirmation, StatementFailed
 from fedschema.fleet import Confirmation, run_plan
 from fedschema.plans import Plan
 from fedschema.registry import MigrationRecord, RegistryEntry
@@ -101,7 +101,13 @@ class Release:
     on_error: OnError = OnError.STOP
 
 
-def migrate(conninfo: str, compiler: Compiler, wanted: Sequence[Department], release: Release) -> Iterator[Result]:
+#: Asks whether what a department would lose may go; True goes on.
+Ask = Callable[[Department, NeedsConfirmation], bool]
+
+
+def migrate(
+    conninfo: str, compiler: Compiler, wanted: Sequence[Department], release: Release, ask: Ask | None = None
+) -> Iterator[Result]:
     """Take departments to where they are asked to go, one after another, and yield each result as it is there.
 
     Args:
@@ -109,6 +115,7 @@ def migrate(conninfo: str, compiler: Compiler, wanted: Sequence[Department], rel
         compiler: the project.
         wanted: the departments; empty means all.
         release: what is asked for.
+        ask: asked about a department that would lose something unconfirmed; without it such a step is refused.
 
     Raises:
         UnknownDepartment, UnknownRevision, ForeignRevision, CompilationFailed: before anything is touched.
@@ -117,13 +124,14 @@ def migrate(conninfo: str, compiler: Compiler, wanted: Sequence[Department], rel
     with connect(conninfo) as connection:
         positions = _positions(connection, compiler, wanted)
         plans = {position.entry.department: _plan(compiler, position, heads, release) for position, heads in positions}
+        run = _Run(connection, conninfo, compiler, release, ask)
         stopped = False
         for position, _ in positions:
             department = position.entry.department
             if stopped:
                 yield Result(department, Outcome.SKIPPED, position, position, 0.0)
                 continue
-            result = _migrate_one(connection, conninfo, compiler, position, plans[department], release)
+            result = run.migrate(position, plans[department])
             stopped = result.outcome is Outcome.FAILED and release.on_error is OnError.STOP
             yield result
 
@@ -136,45 +144,65 @@ def _plan(compiler: Compiler, position: Position, heads: Heads, release: Release
     return compile_plan(position.entry.department, heads, release.destination)
 
 
-def _migrate_one(  # noqa: PLR0913, PLR0917 - what one department's migration is made of
-    connection: psycopg.Connection,
-    conninfo: str,
-    compiler: Compiler,
-    position: Position,
-    plan: Plan | FedschemaError,
-    release: Release,
-) -> Result:
-    department = position.entry.department
-    if isinstance(plan, FedschemaError):
-        return Result(department, Outcome.FAILED, position, position, 0.0, plan)
-    if not (plan.steps or plan.needs_connection):
-        return Result(department, Outcome.UNCHANGED, position, position, 0.0, plan=plan)
-    began = time.monotonic()
-    try:
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What the departments of one release share."""
+
+    connection: psycopg.Connection
+    conninfo: str
+    compiler: Compiler
+    release: Release
+    ask: Ask | None
+
+    def migrate(self, position: Position, plan: Plan | FedschemaError) -> Result:
+        """Take one department along its plan and say how it went."""
+        department = position.entry.department
+        if isinstance(plan, FedschemaError):
+            return Result(department, Outcome.FAILED, position, position, 0.0, plan)
+        if not plan.steps:
+            return Result(department, Outcome.UNCHANGED, position, position, 0.0, plan=plan)
+        began = time.monotonic()
+        try:
+            self._run_or_ask(department, plan)
+        except FedschemaError as error:
+            return Result(department, Outcome.FAILED, position, position, time.monotonic() - began, error, plan)
+        after = _positions(self.connection, self.compiler, [department])[0][0]
+        return Result(department, self.release.direction.outcome, position, after, time.monotonic() - began, plan=plan)
+
+    def _run_or_ask(self, department: Department, plan: Plan) -> None:
+        try:
+            self._run(department, plan, confirmed=department in self.release.confirmed)
+        except NeedsConfirmation as error:
+            if self.ask is None or not self.ask(department, error):
+                raise
+            self._run(department, plan, confirmed=True)
+
+    def _run(self, department: Department, plan: Plan, *, confirmed: bool) -> None:
         if plan.needs_connection:
-            _run_with_alembic(conninfo, compiler, department, release)
+            _run_with_alembic(self.conninfo, self.compiler, department, self.release, confirmed=confirmed)
         else:
-            run_plan(connection, department, plan, Confirmation(department in release.confirmed, release.hint))
-    except FedschemaError as error:
-        return Result(department, Outcome.FAILED, position, position, time.monotonic() - began, error, plan)
-    after = _positions(connection, compiler, [department])[0][0]
-    return Result(department, release.direction.outcome, position, after, time.monotonic() - began, plan=plan)
+            run_plan(self.connection, department, plan, Confirmation(confirmed, self.release.hint))
 
 
-def _run_with_alembic(conninfo: str, compiler: Compiler, department: Department, release: Release) -> None:
+def _run_with_alembic(
+    conninfo: str, compiler: Compiler, department: Department, release: Release, *, confirmed: bool
+) -> None:
     """Run revisions that need a connection the ordinary way, through env.py."""
     import alembic.command  # noqa: PLC0415 - see `fedschema.compiler`
     from alembic.config import Config  # noqa: PLC0415
     from alembic.util import CommandError  # noqa: PLC0415
 
-    confirm = [f"confirm={department}"] if department in release.confirmed else []
+    confirm = [f"confirm={department}"] if confirmed else []
     config = Config(str(compiler.project.ini), cmd_opts=argparse.Namespace(x=[f"tenant={department}", *confirm]))
     config.attributes["conninfo"] = conninfo
     try:
         getattr(alembic.command, release.direction.value)(config, release.destination)
     except CommandError as error:
-        if isinstance(error.__cause__, FedschemaError):
-            raise error.__cause__ from error
+        cause = error.__cause__
+        if isinstance(cause, NeedsConfirmation):
+            raise type(cause)(cause.owner, cause.losses, release.hint) from error
+        if isinstance(cause, FedschemaError):
+            raise cause from error
         raise StatementFailed(f"{release.direction} of department {department}", str(error)) from error
 
 

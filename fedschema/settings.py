@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fedschema.errors import ProjectNotFound
+from fedschema.errors import InvalidDatabaseUrl, ProjectNotFound
 
 #: The libpq variables that point at a server or a database; the others (PGSSLMODE, PGPASSWORD, …) only say how.
 LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE")
@@ -20,6 +20,8 @@ LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PG
 EMBEDDED_DIRECTORY = ".fedschema"
 
 FEDERATION_SECTION = "federation"
+
+_INI_SOURCE = "sqlalchemy.url in alembic.ini"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,10 @@ class Project:
 
 
 def _is_project(ini: Path) -> bool:
-    return ini.is_file() and _read(ini).has_section(FEDERATION_SECTION)
+    try:
+        return ini.is_file() and _read(ini).has_section(FEDERATION_SECTION)
+    except (configparser.Error, UnicodeDecodeError, OSError):
+        return False  # an alembic.ini that is nobody's, or not ours to read
 
 
 def _own_ini() -> Path:
@@ -113,11 +118,18 @@ def choose_database(
     for variable in ("FEDSCHEMA_DATABASE_URL", "DATABASE_URL"):
         if environment.get(variable):
             return DatabaseChoice(variable, environment[variable])
-    if url := _read(project.ini).get("alembic", "sqlalchemy.url", fallback=""):
-        return DatabaseChoice("sqlalchemy.url in alembic.ini", url)
+    if url := _url_of_ini(project):
+        return DatabaseChoice(_INI_SOURCE, url)
     if present := [variable for variable in LIBPQ_VARIABLES if environment.get(variable)]:
         return DatabaseChoice(" and ".join(present))
     return DatabaseChoice("the embedded PostgreSQL", embedded=directory / EMBEDDED_DIRECTORY)
+
+
+def _url_of_ini(project: Project) -> str:
+    try:
+        return _read(project.ini).get("alembic", "sqlalchemy.url", fallback="")
+    except configparser.InterpolationError:
+        raise InvalidDatabaseUrl(_INI_SOURCE, "a % has to be doubled there") from None
 
 
 @dataclass(frozen=True, slots=True)

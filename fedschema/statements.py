@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import re
 
+#: Block comments nest; a regular expression cannot count, and four deep is deeper than anybody writes.
+_BLOCK_COMMENT = r"/\*(?:(?!/\*|\*/).)*\*/"
+for _ in range(3):
+    _BLOCK_COMMENT = rf"/\*(?:(?!/\*|\*/).|{_BLOCK_COMMENT})*\*/"
+
+_LEADING_COMMENTS = re.compile(rf"\A(?:\s+|--[^\n]*(?:\n|\Z)|{_BLOCK_COMMENT})*", re.DOTALL)
 _TOKEN = re.compile(
-    r"""
+    rf"""
       --[^\n]*                                        # a comment to the end of the line
-    | /\*.*?\*/                                       # a comment in a block
+    | {_BLOCK_COMMENT}                                # a comment in a block
     | [eE]'(?:[^'\\]|\\.|'')*'                        # a string with escapes
     | '(?:[^']|'')*'                                  # a string
     | "(?:[^"]|"")*"                                  # a quoted identifier
-    | (?P<dollar>\$(?:[A-Za-z_]\w*)?\$).*?(?P=dollar) # a dollar-quoted string
-    | (?P<begin>\bBEGIN\s+ATOMIC\b)                   # the body of an SQL function …
-    | (?P<case>\bCASE\b)
-    | (?P<end>\bEND\b)                                # … and its end
-    | (?P<word>\w+)
+    | (?P<dollar>(?<![\w$])\$(?:[A-Za-z_]\w*)?\$).*?(?P=dollar) # a dollar-quoted string
+    | (?P<begin>\bBEGIN(?:\s|--[^\n]*\n|{_BLOCK_COMMENT})+ATOMIC\b)  # the body of an SQL function …
+    | (?P<case>\bCASE\b(?!\$))
+    | (?P<end>\bEND\b(?!\$))                                # … and its end
+    | (?P<word>\w[\w$]*)
     | (?P<terminator>;)
     """,
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
@@ -51,6 +57,5 @@ def split(sql: str) -> list[str]:
 
 def headline(statement: str, width: int = 120) -> str:
     """Return the beginning of a statement on one line, without leading comments."""
-    bare = re.sub(r"\A(?:\s*--[^\n]*\n|\s*/\*.*?\*/)*", "", statement, flags=re.DOTALL)
-    line = " ".join(bare.split())
+    line = " ".join(_LEADING_COMMENTS.sub("", statement).split())
     return line if len(line) <= width else line[: width - 1] + "…"

@@ -143,29 +143,30 @@ def _refuse_what_is_taken(connection: psycopg.Connection, compiler: Compiler, de
 
 def _foreign_role(department: Department, comment: str) -> tuple[str, str]:
     """Say whose a role is that stands in the way. Roles belong to the whole cluster, departments to one database."""
-    belongs = comment.removeprefix("fedschema: ") if comment.startswith("fedschema: ") else "not ours"
+    another = "choose another id: roles are shared by all databases of a server"
+    if comment.startswith("fedschema: "):
+        whose = comment.removeprefix("fedschema: ")
+        return f"the role {department.role} exists already ({whose}); nothing was changed", another
     return (
-        f"the role {department.role} exists already ({belongs}); nothing was changed",
-        f"choose another id, since roles are shared by all databases of a server, or: DROP ROLE {department.role}",
+        f"the role {department.role} exists already and is not ours; nothing was changed",
+        f"{another}; or, if nobody needs it: DROP ROLE {department.role}",
     )
 
 
-def listing(conninfo: str, compiler: Compiler) -> list[tuple[RegistryEntry, Heads | None]]:
-    """Return every department that was not dropped, with the rows of its version table."""
-    with connect(conninfo) as connection, owner_transaction(connection, "reading the registry"):
-        registry.require_control_plane(connection, compiler.blueprint.control_plane)
-        chosen = registry.select(registry.entries(connection), ())
-        found = registry.revisions(connection, [entry.department for entry in chosen])
-    return [(entry, found[entry.department]) for entry in chosen]
-
-
-def details(conninfo: str, compiler: Compiler, department: Department) -> DepartmentDetails:
+def details(conninfo: str, compiler: Compiler, department: Department, what: str = "looking at") -> DepartmentDetails:
     """Return what the registry has of a department, dropped ones too, and what is there of it.
+
+    Args:
+        conninfo: the database.
+        compiler: the project.
+        department: which one.
+        what: what it is wanted for, for messages.
 
     Raises:
         UnknownDepartment
     """
-    with connect(conninfo) as connection, owner_transaction(connection, f"looking at department {department}"):
+    with connect(conninfo) as connection, owner_transaction(connection, f"{what} department {department}"):
+        connection.execute("SET LOCAL lock_timeout = '5s'")  # counting rows waits for whoever rewrites a table
         registry.require_control_plane(connection, compiler.blueprint.control_plane)
         known = registry.entries(connection)
         entry = next((entry for entry in known if entry.department == department), None)
@@ -195,7 +196,7 @@ def drop(
         UnknownDepartment
         LockTimeout: somebody still works in its tables.
     """
-    found = details(conninfo, compiler, department)
+    found = details(conninfo, compiler, department, "dropping")
     if not found.entry.is_live:
         raise DepartmentVanished(
             f"department {department} was dropped already; nothing was changed", "fedschema tenant list"

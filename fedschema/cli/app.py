@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from fedschema import __version__
 from fedschema.cli import demo, federation, output, releases, server, tenant
 from fedschema.cli.session import Session
+from fedschema.errors import UsageError
 
 _GLOBAL_OPTIONS = ("--database-url", "--config")
 
@@ -31,7 +32,10 @@ def _global_options_first(arguments: list[str]) -> list[str]:
         if argument == "--":
             rest += [argument, *remaining]
         elif argument in _GLOBAL_OPTIONS:
-            front += [argument, *([value] if (value := next(remaining, None)) is not None else [])]
+            value = next(remaining, None)
+            if value is None:
+                raise UsageError(f"{argument} needs a value", "fedschema --help")
+            front += [argument, value]
         elif argument.startswith(tuple(f"{option}=" for option in _GLOBAL_OPTIONS)):
             front.append(argument)
         else:

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from typer import Abort, Exit, TyperException
 
@@ -20,7 +22,36 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run what was typed and end the process with its exit status."""
-    sys.exit(run(sys.argv[1:]))
+    _prepare_streams()
+    status = 1
+    try:
+        status = run(sys.argv[1:])
+    finally:
+        status = _flush(status)
+    sys.exit(status)
+
+
+def _prepare_streams() -> None:
+    """Make sure that there is something to write to, and that no name is a letter too many for it."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by who started us
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _flush(status: int) -> int:
+    """Write out what is left while an error can still be told, and return the exit status."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Python would flush again when it ends, and complain in its own words.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            output.failure("output_failed", f"the output could not be written: {error.strerror}", None)
+        return status or 1
+    return status
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -43,8 +74,9 @@ def run(arguments: Sequence[str]) -> int:
     except (Abort, KeyboardInterrupt):
         status = INTERRUPTED
     except BrokenPipeError:
-        # The reader has gone (`… | head`); Python would complain about it once more when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1  # the reader has gone: … | head
+    except OSError as error:
+        output.failure("output_failed", f"the output could not be written: {error.strerror}", None)
         return 1
     if status == INTERRUPTED:  # typer turns Ctrl-C into this status
         output.failure("interrupted", "interrupted; what had begun was rolled back", None, as_json=as_json)

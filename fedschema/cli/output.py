@@ -61,7 +61,8 @@ def failure(code: str, message: str, hint: str | None, *, as_json: bool = False)
 
 def document(value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
     """Print one JSON document."""
-    sys.stdout.write(json.dumps(value, default=_plain, ensure_ascii=False, indent=2) + "\n")
+    as_utf8 = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+    sys.stdout.write(json.dumps(value, default=_plain, ensure_ascii=not as_utf8, indent=2) + "\n")
 
 
 def _plain(value: object) -> object:

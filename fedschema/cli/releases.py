@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +14,7 @@ from fedschema.cli import output
 from fedschema.cli.confirmation import ask_for_id
 from fedschema.cli.session import DepartmentIds, JsonOption, Session, YesOption, session_of
 from fedschema.department import Department
-from fedschema.errors import UsageError, WouldLoseRows
+from fedschema.errors import NeedsConfirmation, UsageError
 from fedschema.releases import Direction, OnError, Outcome, Position, Release, Result
 
 BEHIND = 3
@@ -53,41 +54,31 @@ def downgrade(  # noqa: PLR0913 - one argument for each option
 
 
 def _migrate(session: Session, ids: Sequence[Department], release: Release, *, yes: bool, as_json: bool) -> None:
-    """Run a release; a department that would lose rows is asked about, and left alone when nobody answers."""
+    """Run a release; a department that would lose something is asked about, and left alone when nobody answers."""
     wanted = list(ids)
     if yes:
         everyone = releases.status(session.conninfo, session.compiler, wanted)
-        release = _confirmed(release, [position.entry.department for position in everyone])
+        release = replace(release, confirmed=frozenset(position.entry.department for position in everyone))
+    ask = _ask if sys.stdin.isatty() and not as_json else None
     results: list[Result] = []
-    for result in releases.migrate(session.conninfo, session.compiler, wanted, release):
-        settled = _ask(session, result, release) if not as_json else result
-        results.append(settled)
+    for result in releases.migrate(session.conninfo, session.compiler, wanted, release, ask):
+        results.append(result)
         if not as_json:
-            _show(settled)
+            _show(result)
     if as_json:
-        target = release.destination
-        output.document({"target": target, "results": [_as_json(result) for result in results]})
+        output.document({"target": release.destination, "results": [_as_json(result) for result in results]})
     _finish(results, as_json=as_json)
 
 
-def _confirmed(release: Release, departments: Sequence[Department]) -> Release:
-    return Release(release.direction, release.destination, frozenset(departments), release.hint, release.on_error)
-
-
-def _ask(session: Session, result: Result, release: Release) -> Result:
-    """Ask whether rows may go, where a person can answer, and do it again if they may."""
-    if not isinstance(result.error, WouldLoseRows) or not sys.stdin.isatty():
-        return result
-    output.note(f"{result.department}: this would lose {', '.join(result.error.losses)}")
-    if not ask_for_id(result.department, "lose them"):
-        return result
-    again = _confirmed(release, [result.department])
-    return next(releases.migrate(session.conninfo, session.compiler, [result.department], again))
+def _ask(department: Department, error: NeedsConfirmation) -> bool:
+    """Ask whether what a department would lose may go."""
+    output.note(f"{department}: this would lose {', '.join(error.losses)}")
+    return ask_for_id(department, "lose that")
 
 
 def _show(result: Result) -> None:
-    before = _revision(result.before)
-    after = _revision(result.after)
+    before = revision_text(result.before)
+    after = revision_text(result.after)
     match result.outcome:
         case Outcome.FAILED:
             assert result.error is not None  # noqa: S101 - a failure has a reason
@@ -112,7 +103,8 @@ def _finish(results: Sequence[Result], *, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _revision(position: Position | None) -> str:
+def revision_text(position: Position | None) -> str:
+    """Say where a department is, its own branch included."""
     if position is None:
         return "?"
     branch = f" + {position.branch_revision}" if position.branch_revision else ""
@@ -146,7 +138,7 @@ def status(
     if as_json:
         output.document([department_json(position) for position in positions])
     elif positions:
-        rows = [(p.entry.department_id, p.entry.status, _revision(p), _state(p)) for p in positions]
+        rows = [(p.entry.department_id, p.entry.status, revision_text(p), _state(p)) for p in positions]
         output.table(("department", "status", "revision", ""), rows)
     else:
         output.note("there are no departments yet; add one with: fedschema tenant add legal")

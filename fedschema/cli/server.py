@@ -31,9 +31,13 @@ def start(*, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def stop() -> None:
+def stop(*, as_json: JsonOption = False) -> None:
     """Stop it; its data stays."""
-    output.say("stopped" if _server().stop() else "was not running")
+    stopped = _server().stop()
+    if as_json:
+        output.document({"stopped": stopped})
+    else:
+        output.say("stopped" if stopped else "was not running")
 
 
 @app.command()
@@ -67,6 +71,10 @@ def status(*, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def url() -> None:
+def url(*, as_json: JsonOption = False) -> None:
     """Print the operator's URL of the running server, for psql: it needs no password."""
-    output.say(_server().url())
+    found = _server().url()
+    if as_json:
+        output.document({"url": found})
+    else:
+        output.say(found)

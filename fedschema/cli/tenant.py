@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +14,7 @@ import typer
 from fedschema import deployment, passwords, releases, tenancy
 from fedschema.cli import output
 from fedschema.cli.confirmation import ask_for_id
-from fedschema.cli.releases import department_json
+from fedschema.cli.releases import department_json, revision_text
 from fedschema.cli.session import DepartmentId, JsonOption, YesOption, session_of
 from fedschema.department import Department, parse_email, parse_name
 from fedschema.errors import UsageError
@@ -58,7 +60,11 @@ def add(  # noqa: PLR0913 - one argument for each option
     session = session_of(context)
     new = _new_department(department, name, admin_email)
     if dry_run:
-        sys.stdout.write(tenancy.creation_script(session.compiler, new))
+        script = tenancy.creation_script(session.compiler, new)
+        if as_json:
+            output.document({"department_id": department.id, "sql": script})
+        else:
+            sys.stdout.write(script)
         return
     conninfo = session.conninfo
     with _password(password_file, stdin=password_stdin) as password:
@@ -174,7 +180,7 @@ def _facts(found: DepartmentDetails, position: releases.Position) -> dict[str, s
     if entry.deprovisioned_at:
         return facts | {"dropped": output.moment(entry.deprovisioned_at)}
     state = position.problem.message if position.problem else "at head" if position.at_head else "behind"
-    return facts | {"revision": f"{position.revision or 'base'} ({state})"}
+    return facts | {"revision": f"{revision_text(position)} ({state})"}
 
 
 @app.command("sql")
@@ -189,6 +195,7 @@ def sql(  # noqa: PLR0913 - one argument for each option
     output_dir: Annotated[
         Path | None, typer.Option("--output-dir", help="Write files there instead of printing.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Generate a department's SQL without applying it; no database is needed.
 
@@ -197,20 +204,44 @@ def sql(  # noqa: PLR0913 - one argument for each option
     """
     compiler = session_of(context).compiler
     new = _new_department(department, name, admin_email)
+    rls_only = rls_only or (policy_type is not PolicyType.ALL and output_dir is None)
     scripts = {f"rls_policies_{department}.sql": tenancy.rls_script(compiler, department, policy_type)}
     if not rls_only:
         scripts = {f"schema_{department.schema}.sql": tenancy.creation_script(compiler, new)} | scripts
     if output_dir is None:
-        sys.stdout.write(next(iter(scripts.values())))
+        text = next(iter(scripts.values()))
+        if as_json:
+            output.document({"department_id": department.id, "sql": text})
+        else:
+            sys.stdout.write(text)
         return
-    for file_name, text in scripts.items():
-        path = output_dir / file_name
-        try:
-            output_dir.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"{path} cannot be written: {error.strerror}", "name another --output-dir") from error
+    paths = _write(output_dir, scripts)
+    if as_json:
+        output.document({"department_id": department.id, "files": [str(path) for path in paths]})
+    for path in paths if not as_json else ():
         output.say(str(path))
+
+
+def _write(directory: Path, scripts: Mapping[str, str]) -> list[Path]:
+    """Write scripts into a directory: all of them, or none."""
+    paths = [directory / name for name in scripts]
+    written: list[Path] = []
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for path, text in zip(paths, scripts.values(), strict=True):
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+            written.append(path.with_name(f".{path.name}.{os.getpid()}"))
+            written[-1].write_text(text, encoding="utf-8")
+        for path, temporary in zip(paths, written, strict=True):
+            temporary.replace(path)
+    except OSError as error:
+        for temporary in written:
+            temporary.unlink(missing_ok=True)
+        raise UsageError(
+            f"{error.filename or directory} cannot be written: {error.strerror}", "name another --output-dir"
+        ) from error
+    return paths
 
 
 @app.command("env")
@@ -218,7 +249,9 @@ def environment(
     context: typer.Context,
     department: DepartmentId,
     *,
-    password_file: PasswordFileOption = None,
+    password_file: Annotated[
+        Path | None, typer.Option("--password-file", help="Fill in the password from this file.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print the connection settings of a department's deployment, as lines of an .env file."""
@@ -258,6 +291,9 @@ def _confirmation(department: Department, *, yes: bool) -> Callable[[DepartmentD
         if not filled:
             output.note(f"  {len(found.rows)} tables, all empty")
         if not ask_for_id(department, "drop it"):
-            raise UsageError(f"department {department} was not dropped: the id was not typed", "or add --yes")
+            raise UsageError(
+                f"department {department} was not dropped: the id was not typed",
+                f"fedschema tenant drop {department} --yes",
+            )
 
     return confirm

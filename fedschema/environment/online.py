@@ -12,16 +12,16 @@ import psycopg
 import sqlalchemy as sa
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, MigrationInfo
-from alembic.util import DatabaseNotAtHead
+from alembic.util import CommandError, DatabaseNotAtHead
 
-from fedschema import batches, connections, losses, registry
+from fedschema import batches, connections, losses, registry, statements
 from fedschema.compiler import Compiler
 from fedschema.department import Department
 from fedschema.environment.request import Command, Request
-from fedschema.errors import ControlPlaneMissing, DepartmentDamaged
+from fedschema.errors import ControlPlaneMissing, DepartmentDamaged, FedschemaError, StatementFailed, UnknownRevision
 from fedschema.fleet import Confirmation, recorded_failures, refuse_collateral
 from fedschema.lineages import Lineage
-from fedschema.operations import OPTION, RevisionTarget
+from fedschema.operations import OPTION, RevisionTarget, execute_exactly
 from fedschema.plans import Plan
 from fedschema.versions import FEDERATION, VERSION_TABLE, Heads
 
@@ -43,10 +43,17 @@ class _Progress:
     @property
     def current(self) -> str | None:
         """The revision that is running."""
-        if self.plan is None:
-            return None
-        names = [step.revision for step in self.plan.steps] or list(self.plan.needs_connection)
+        names = self._names
         return names[len(self.applied)] if len(self.applied) < len(names) else None
+
+    @property
+    def reached(self) -> str | None:
+        """The revision that is running, or the last one when all have run; None when there is nothing to do."""
+        return self.current or (self._names[-1] if self._names else None)
+
+    @property
+    def _names(self) -> list[str]:
+        return [step.revision for step in self.plan.steps] if self.plan else []
 
 
 class OnlineRun:
@@ -107,23 +114,26 @@ class OnlineRun:
         raw = connections.driver_of(connection)
         what = f"{command.verb} of department {department}"
         with (
-            recorded_failures(raw, department, command.verb, lambda: progress.current),
+            recorded_failures(raw, department, command.verb, lambda: progress.reached),
             translated(what, progress),
             connection.begin(),
         ):
             raw.execute("CALL federation.lock_department(%s)", (department.id,))
             lineage = self._compiler.lineage(department)
             context = self._configure(connection, lineage, department.schema, progress)
-            progress.plan = self._request.plan(self._compiler, department, context.get_current_heads())
-            self._refuse_losses(raw, department, progress.plan, what)
+            heads = () if self._request.purge else context.get_current_heads()
+            progress.plan = self._request.plan(self._compiler, department, heads)
+            self._refuse_losses(raw, department, progress, what)
             self._environment.run_migrations()
             if command is not Command.STAMP:
                 raw.execute("CALL federation.assert_walls(%s)", (department.id,))
         if not progress.applied:
             _log.info("%s: nothing to do", department)
 
-    def _refuse_losses(self, raw: psycopg.Connection, department: Department, plan: Plan, what: str) -> None:
+    def _refuse_losses(self, raw: psycopg.Connection, department: Department, progress: _Progress, what: str) -> None:
         """Refuse what would lose rows; a plan is rehearsed as a plan, what needs a connection as it is."""
+        plan = progress.plan
+        assert plan is not None  # noqa: S101 - it was made just before
         hint = f"if they may go, add -x confirm={department} to the command"
         confirmation = Confirmation(department.id in self._request.confirmed, hint)
         refuse_collateral(department, plan, confirmation)
@@ -131,6 +141,7 @@ class OnlineRun:
             return
         if plan.needs_connection:
             losses.refuse_losses(raw, department, self._environment.run_migrations, hint)
+            progress.applied.clear()  # that was the rehearsal
         elif losses.may_lose_rows(script := plan.script(department)):
             batch = batches.Batch(what, script)
             losses.refuse_losses(raw, department, lambda: batches.execute(raw, batch, plan), hint)
@@ -190,7 +201,9 @@ class OnlineRun:
             on_version_apply=record,
             **options,
         )
-        return self._environment.get_context()
+        context = self._environment.get_context()
+        execute_exactly(context)
+        return context
 
     def _show(self, positions: Mapping[Lineage, Heads]) -> None:
         """Print where everyone is, for `alembic current`.
@@ -199,11 +212,25 @@ class OnlineRun:
             DatabaseNotAtHead: with ``--check-heads``, when somebody is not.
         """
         for lineage, heads in positions.items():
-            shown = [script.cmd_format(self._request.verbose) for script in lineage.script.get_revisions(heads)]
-            self._environment.config.print_stdout(f"{lineage.owner}: {', '.join(shown) or 'base'}")
-        behind = [lineage.owner for lineage, heads in positions.items() if not lineage.is_at_head(heads)]
+            self._environment.config.print_stdout(f"{lineage.owner}: {self._describe(lineage, heads)}")
+        behind = [lineage.owner for lineage, heads in positions.items() if not _at_head(lineage, heads)]
         if self._request.check_heads and behind:
             raise DatabaseNotAtHead(f"not at head: {', '.join(behind)}")
+
+    def _describe(self, lineage: Lineage, heads: Heads) -> str:
+        try:
+            lineage.applied(heads)
+        except UnknownRevision:
+            return f"{', '.join(heads)} (no such revision)"
+        shown = [script.cmd_format(self._request.verbose) for script in lineage.script.get_revisions(heads)]
+        return ", ".join(shown) or "base"
+
+
+def _at_head(lineage: Lineage, heads: Heads) -> bool:
+    try:
+        return lineage.is_at_head(heads)
+    except UnknownRevision:
+        return False
 
 
 @contextmanager
@@ -214,7 +241,11 @@ def translated(what: str, progress: _Progress) -> Iterator[None]:
     except sa.exc.DBAPIError as error:
         if not isinstance(error.orig, psycopg.Error):
             raise
-        statement = " ".join((error.statement or "").split())[:120]
+        statement = statements.headline(error.statement or "")
         raise connections.translate(error.orig, what, progress.current, statement or None) from error
     except psycopg.Error as error:
         raise connections.translate(error, what, progress.current) from error
+    except (FedschemaError, CommandError):
+        raise
+    except Exception as error:  # a revision is Python, and can fail in any way
+        raise StatementFailed(what, f"{type(error).__name__}: {error}", progress.current) from error

@@ -48,6 +48,7 @@ class Request:
         federation: the control plane is meant (``-n federation``).
         tenants: the departments that were named; empty means all.
         confirmed: the ids of the departments whose rows may be lost.
+        purge: ``stamp --purge``: whatever the version table holds is forgotten first.
         check_heads: ``current --check-heads``.
         verbose: ``current --verbose``.
     """
@@ -58,6 +59,7 @@ class Request:
     federation: bool
     tenants: tuple[Department, ...]
     confirmed: frozenset[str]
+    purge: bool
     check_heads: bool
     verbose: bool
 
@@ -74,7 +76,7 @@ class Request:
         federation = environment.config.config_ini_section == FEDERATION_SECTION
         if federation and tenants:
             raise UsageError("-x tenant= is not for the control plane", "alembic -x tenant=hr upgrade head")
-        destination = given.get("destination_rev") or ()
+        destination = given.get("destination_rev", ())
         options = environment.config.cmd_opts
         return cls(
             _command(given),
@@ -83,6 +85,7 @@ class Request:
             federation,
             tenants,
             confirmed,
+            purge=bool(given.get("purge")),
             check_heads=bool(getattr(options, "check_heads", False)),
             verbose=bool(getattr(options, "verbose", False)),
         )

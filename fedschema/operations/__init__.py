@@ -14,6 +14,7 @@ Each is a real Alembic operation with its reverse:
 """
 
 from fedschema.operations import functions, tables, templates, walls
+from fedschema.operations.exact import execute_exactly
 from fedschema.operations.target import OPTION, RevisionTarget
 
-__all__ = ["OPTION", "RevisionTarget", "functions", "tables", "templates", "walls"]
+__all__ = ["OPTION", "RevisionTarget", "execute_exactly", "functions", "tables", "templates", "walls"]

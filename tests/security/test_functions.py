@@ -1,0 +1,203 @@
+"""Wall 6: functions lend their owner's rights only to those they name, and look names up only where they should."""
+
+import psycopg
+import pytest
+from psycopg.errors import InsufficientPrivilege, RaiseException
+
+from tests.conftest import Database
+from tests.security.conftest import compose, owning, refused, undone, value, works
+
+#: The functions that run with their owner's rights, and who may call each.
+DEFINERS = {
+    "federation.cross_dept_gate(text,text)": "cross_dept_query_role",
+    "federation.cleanup_old_audit_logs()": "federation_admin_role",
+    "federation.cleanup_old_security_audit()": "federation_admin_role",
+}
+
+#: Every way to call the control plane's routines.
+CALLS = [
+    "CALL federation.register_department('evil', 'Evil', NULL)",
+    "CALL federation.claim_role('hr')",
+    "CALL federation.lock_department('hr')",
+    "CALL federation.begin_migration('hr', ARRAY['tenant_0007_retention'])",
+    "CALL federation.record_migration('hr', 'forged', 'upgrade', NULL)",
+    "CALL federation.retire_department('sales')",
+    "CALL federation.drop_role('nobody')",
+    "CALL federation.assert_walls('hr')",
+    "SELECT * FROM federation.missing_walls('hr')",
+    "SELECT federation.cross_dept_gate('sales', 'contacts')",
+    "SELECT federation.cleanup_old_audit_logs()",
+    "SELECT federation.cleanup_old_security_audit()",
+    "SELECT federation.canonical_resource()",
+    "SELECT federation.set_updated_at()",
+]
+#: What an operator may call.
+OPERATORS_OWN = {
+    "SELECT federation.cleanup_old_audit_logs()",
+    "SELECT federation.cleanup_old_security_audit()",
+}
+
+
+@pytest.mark.parametrize("login", ["hr_role", "sales_role", "gateway", "reader", "operator", "stranger"])
+@pytest.mark.parametrize("call", CALLS)
+def test_routines_of_the_control_plane_are_refused(
+    logins: Database, root: psycopg.Connection, call: str, login: str
+) -> None:
+    with logins.login(login) as connection:
+        if login == "operator" and call in OPERATORS_OWN:
+            assert works(connection, call) == 1
+            return
+        refused(connection, call)
+        if login == "gateway":
+            connection.execute("SET ROLE cross_dept_query_role")
+            refused(connection, call)
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if call.startswith(("CALL", "SELECT *"))])
+def test_owner_can_call_them(root: psycopg.Connection, call: str) -> None:
+    """What is refused above is refused to the role, not to everybody."""
+    with owning(root):
+        root.execute(call)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_routines_are_refused_by_their_own_walls_too(logins: Database, root: psycopg.Connection, call: str) -> None:
+    """USAGE on the schema is one wall, EXECUTE another: each has to hold without the other."""
+    with undone(root):
+        root.execute("GRANT USAGE ON SCHEMA federation TO PUBLIC")
+        root.execute("SET LOCAL ROLE stranger")
+        refused(root, call)
+        root.execute("RESET ROLE")
+        root.execute("SET LOCAL ROLE hr_role")
+        refused(root, call)
+
+
+def test_every_routine_of_the_control_plane_is_tried_above(root: psycopg.Connection) -> None:
+    found = root.execute("SELECT proname::text FROM pg_proc WHERE pronamespace = 'federation'::regnamespace").fetchall()
+    assert {name for (name,) in found} == {call.partition("federation.")[2].partition("(")[0] for call in CALLS}
+
+
+def test_functions_with_their_owners_rights_are_these_alone(root: psycopg.Connection) -> None:
+    found = root.execute(
+        """
+        SELECT p.oid::regprocedure::text FROM pg_proc AS p
+        WHERE prosecdef AND pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+        """
+    ).fetchall()
+    assert {name for (name,) in found} == set(DEFINERS)
+
+
+@pytest.mark.parametrize(("function", "caller"), DEFINERS.items())
+def test_function_with_its_owners_rights_names_who_may_call_it(
+    root: psycopg.Connection, function: str, caller: str
+) -> None:
+    grantees = root.execute(
+        """
+        SELECT grants.grantee::regrole::text FROM pg_proc, aclexplode(proacl) AS grants
+        WHERE pg_proc.oid = %s::regprocedure
+        """,
+        (function,),
+    ).fetchall()
+    assert {name for (name,) in grantees} == {"federation_owner", caller}
+    assert (
+        value(
+            root,
+            "SELECT rolcanlogin FROM pg_proc JOIN pg_roles ON pg_roles.oid = proowner "
+            "WHERE pg_proc.oid = %s::regprocedure",
+            function,
+        )
+        is False
+    )
+
+
+def test_search_path_of_every_function_is_pinned(root: psycopg.Connection) -> None:
+    """Those with a SQL body need none: their names were looked up when they were made."""
+    found = root.execute(
+        """
+        SELECT p.oid::regprocedure::text, proconfig FROM pg_proc AS p
+        WHERE pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+          AND (prosecdef OR prosqlbody IS NULL)
+        """
+    ).fetchall()
+    assert len(found) > len(DEFINERS)
+    assert {name: config for name, config in found if config != ["search_path=pg_catalog, pg_temp"]} == {}
+
+
+def test_gate_is_volatile_since_it_has_to_write_what_it_decided(root: psycopg.Connection) -> None:
+    gate = "federation.cross_dept_gate(text, text)"
+    assert value(root, "SELECT provolatile::text FROM pg_proc WHERE oid = %s::regprocedure", gate) == "v"
+
+
+#: What an attacker would like a definer's function to find instead of PostgreSQL's own.
+SHADOWS = """
+    CREATE SCHEMA shadow;
+    CREATE FUNCTION shadow.current_setting(text, boolean) RETURNS text LANGUAGE plpgsql
+        AS $$ BEGIN RAISE EXCEPTION 'shadow found'; END $$;
+    CREATE FUNCTION shadow.pg_has_role(name, name, text) RETURNS boolean LANGUAGE plpgsql
+        AS $$ BEGIN RAISE EXCEPTION 'shadow found'; END $$;
+    CREATE FUNCTION shadow.pg_has_role(name, text, text) RETURNS boolean LANGUAGE plpgsql
+        AS $$ BEGIN RAISE EXCEPTION 'shadow found'; END $$;
+    CREATE FUNCTION shadow.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql
+        AS $$ BEGIN RAISE EXCEPTION 'shadow found'; END $$;
+    CREATE FUNCTION shadow.now() RETURNS timestamptz LANGUAGE plpgsql
+        AS $$ BEGIN RAISE EXCEPTION 'shadow found'; END $$;
+    CREATE FUNCTION shadow.neq(text, text) RETURNS boolean LANGUAGE plpgsql
+        AS $$ BEGIN RAISE EXCEPTION 'shadow found'; END $$;
+    CREATE OPERATOR shadow.<> (FUNCTION = shadow.neq, LEFTARG = text, RIGHTARG = text);
+    CREATE OPERATOR shadow.= (FUNCTION = shadow.neq, LEFTARG = text, RIGHTARG = text);
+    CREATE TEMP TABLE departments (department_id varchar(100), status varchar(20));
+    CREATE TEMP TABLE gateway_entitlements (login_role name, department_id varchar(100));
+    CREATE TEMP TABLE cross_dept_permissions (source_department_id varchar(100));
+    GRANT USAGE ON SCHEMA shadow TO PUBLIC;
+    SET LOCAL search_path = pg_temp, shadow, pg_catalog;
+"""
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        ("cross_dept_query_role", "SELECT count(*) FROM sales_tenant.contacts"),
+        ("federation_admin_role", "SELECT federation.cleanup_old_audit_logs()"),
+        ("federation_admin_role", "SELECT federation.cleanup_old_security_audit()"),
+        ("hr_role", "SELECT hr_tenant.cleanup_expired_session_context()"),
+        ("hr_role", "SELECT hr_tenant.archive_old_conversation_history()"),
+        ("hr_role", "UPDATE hr_tenant.contacts SET notes = 'x'"),
+    ],
+)
+def test_shadowed_names_are_not_found(root: psycopg.Connection, role: str, statement: str) -> None:
+    """Nobody can make the shadows; the superuser lends a hand, so that the second wall is tried by itself."""
+    with undone(root):
+        root.execute(SHADOWS)
+        root.execute("SELECT pg_catalog.set_config('app.source_department', 'hr', true)")
+        root.execute(compose("SET LOCAL ROLE {role}", role=role))
+        root.execute(statement)
+        with pytest.raises(RaiseException, match="shadow found"), root.transaction():
+            root.execute("SELECT now()")  # the shadows are in the way of whoever does not look out
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE FUNCTION pg_temp.current_setting(text, boolean) RETURNS text LANGUAGE sql AS 'SELECT ''hr'''",
+        "CREATE FUNCTION public.current_setting(text, boolean) RETURNS text LANGUAGE sql AS 'SELECT ''hr'''",
+        "CREATE TEMP TABLE gateway_entitlements (login_role name, department_id text)",
+        "CREATE TEMP VIEW gateway_entitlements AS SELECT session_user AS login_role, 'hr' AS department_id",
+        "CREATE SCHEMA shadow",
+    ],
+)
+@pytest.mark.parametrize("login", ["hr_role", "gateway", "reader", "operator", "stranger"])
+def test_nobody_can_make_a_shadow(logins: Database, login: str, statement: str) -> None:
+    with logins.login(login) as connection:
+        refused(connection, statement)
+        if login == "gateway":
+            connection.execute("SET ROLE cross_dept_query_role")
+            refused(connection, statement)
+
+
+def test_session_user_cannot_be_forged(logins: Database) -> None:
+    """The gate asks whose login it is, which SET ROLE leaves as it was."""
+    with logins.login("gateway") as gateway:
+        gateway.execute("SET ROLE cross_dept_query_role")
+        assert value(gateway, "SELECT session_user") == "gateway"
+        for statement in ("SET SESSION AUTHORIZATION other_gateway", "SET ROLE other_gateway", "SET ROLE operator"):
+            refused(gateway, statement, InsufficientPrivilege)
