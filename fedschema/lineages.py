@@ -123,16 +123,21 @@ class Lineage:
 
         Raises:
             UnknownRevision: when it holds one that no script has.
+            ForeignRevision: when it holds one of another lineage.
         """
         try:
+            held = self.script.get_revisions(current)
             scripts = self.script.revision_map._get_ancestor_nodes(  # noqa: SLF001 - Alembic has no public name for it
-                self.script.get_revisions(current), include_dependencies=True
+                held, include_dependencies=True
             )
-            return {script.revision for script in scripts}
+            applied = {script.revision for script in scripts}
         except CommandError as error:
             reason = f"the version table of {self.name} holds it, and no revision has that id"
             mend = f"see fedschema history {self.owner}, then: alembic -x tenant={self.owner} stamp --purge REVISION"
             raise UnknownRevision(", ".join(current), reason, mend) from error
+        for script in held:
+            self._refuse_foreign(script)
+        return applied
 
     def revision_of(self, current: Heads, label: str) -> str | None:
         """Return the newest applied revision under a label, or None when there is none."""

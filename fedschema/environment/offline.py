@@ -5,7 +5,7 @@ It is the same text that the commands send, so a department made by the script e
 
 from __future__ import annotations
 
-from fedschema import batches
+from fedschema import batches, losses
 from fedschema.compiler import Compiler
 from fedschema.department import Department
 from fedschema.environment.request import Command, Request
@@ -13,6 +13,8 @@ from fedschema.errors import CompilationFailed, UsageError
 from fedschema.lineages import Lineage
 from fedschema.plans import Plan
 from fedschema.versions import Heads
+
+_NOBODY_ASKS = "-- This script drops tables or columns. A script cannot ask: whatever rows they hold are lost.\n"
 
 
 def script(request: Request, compiler: Compiler) -> str:
@@ -38,6 +40,8 @@ def _department_script(request: Request, compiler: Compiler, department: Departm
         batch = batches.creation(compiler.templates, department, department.default_name, None, plan)
     else:
         batch = batches.migration(department, plan)
+        if losses.may_lose_rows(plan.script(department)):
+            batch = batches.Batch(batch.what, _NOBODY_ASKS + batch.sql)
     return batches.as_script(batch)
 
 

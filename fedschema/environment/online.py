@@ -18,7 +18,14 @@ from fedschema import batches, connections, losses, registry, statements
 from fedschema.compiler import Compiler
 from fedschema.department import Department
 from fedschema.environment.request import Command, Request
-from fedschema.errors import ControlPlaneMissing, DepartmentDamaged, FedschemaError, StatementFailed, UnknownRevision
+from fedschema.errors import (
+    ControlPlaneMissing,
+    DepartmentDamaged,
+    FedschemaError,
+    ForeignRevision,
+    StatementFailed,
+    UnknownRevision,
+)
 from fedschema.fleet import Confirmation, recorded_failures, refuse_collateral
 from fedschema.lineages import Lineage
 from fedschema.operations import OPTION, RevisionTarget, execute_exactly
@@ -222,6 +229,8 @@ class OnlineRun:
             lineage.applied(heads)
         except UnknownRevision:
             return f"{', '.join(heads)} (no such revision)"
+        except ForeignRevision:
+            return f"{', '.join(heads)} (of another lineage)"
         shown = [script.cmd_format(self._request.verbose) for script in lineage.script.get_revisions(heads)]
         return ", ".join(shown) or "base"
 
@@ -229,7 +238,7 @@ class OnlineRun:
 def _at_head(lineage: Lineage, heads: Heads) -> bool:
     try:
         return lineage.is_at_head(heads)
-    except UnknownRevision:
+    except (UnknownRevision, ForeignRevision):
         return False
 
 

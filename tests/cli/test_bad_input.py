@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,10 +29,12 @@ class Refusal:
     hint: str
 
 
+Words = tuple[str, ...]
 Refuse = Callable[..., Refusal]
+RefuseEach = Callable[..., list[tuple[Words, Refusal]]]
 
 
-def _refusal(run: Run, words: tuple[str, ...], stdin: str) -> Refusal:
+def _refusal(run: Run, words: Words, stdin: str = "") -> Refusal:
     """Type words twice, with and without --json, and check that both tell the same in the way that is promised."""
     plain, machine = run(*words, stdin=stdin), run(*words, "--json", stdin=stdin)
     assert plain.status in {1, 2}, plain
@@ -58,6 +60,25 @@ def refuse(database: Database, everything: Inventory) -> Refuse:
         )
         assert everything() == before
         return refusal
+
+    return run
+
+
+@pytest.fixture
+def refuse_each(database: Database, everything: Inventory) -> RefuseEach:
+    """Type commands all of which have to be refused and to change nothing."""
+
+    def run(commands: Sequence[Words], url: str | None = None) -> list[tuple[Words, Refusal]]:
+        before = everything()
+        refusals = [
+            (
+                words,
+                _refusal(lambda *typed, stdin: type_in(*typed, url=url or database.url, stdin=stdin, cwd=ROOT), words),
+            )
+            for words in commands
+        ]
+        assert everything() == before
+        return refusals
 
     return run
 
@@ -199,21 +220,13 @@ def test_wrong_name_or_address_is_refused(refuse_unasked: Refuse, option: str, v
 # --------------------------------------------------------------------------------------------------------- the server
 
 
-def _each(
-    refuse: Refuse, commands: list[tuple[str, ...]], url: str | None = None
-) -> Iterator[tuple[tuple[str, ...], Refusal]]:
-    """Type each command, all of which have to be refused."""
-    for words in commands:
-        yield words, refuse(*words, url=url)
-
-
-def test_unreachable_server(refuse: Refuse, database: Database) -> None:
+def test_unreachable_server(refuse_each: RefuseEach, database: Database) -> None:
     database.add("hr")
     with socket.socket() as taken:  # bound, and nobody listens
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
 
-        for words, refusal in _each(refuse, WITH_INIT, f"postgresql://operator:{SECRET}@127.0.0.1:{port}/fleet"):
+        for words, refusal in refuse_each(WITH_INIT, f"postgresql://operator:{SECRET}@127.0.0.1:{port}/fleet"):
             assert (refusal.status, refusal.code) == (1, "server_unreachable"), words
             assert f"127.0.0.1:{port}/fleet" in refusal.message
             assert SECRET not in refusal.message
@@ -316,12 +329,12 @@ def test_malformed_url_is_refused_without_its_password(place: str, url: str, mon
 
 
 @pytest.mark.parametrize("character", list("/@?#%&: '\""))
-def test_password_that_was_not_encoded_is_never_shown(command: Run, character: str) -> None:
+def test_password_that_was_not_encoded_is_never_shown(character: str) -> None:
     """The commonest mistake in a URL: then parts of the password end up in the place of host or database."""
     before, after = "HushHush", "PstPst"
     url = f"postgresql://operator:{before}{character}{after}@127.0.0.1:1/fleet?connect_timeout=2"
 
-    done = command("tenant", "list", url=url)
+    done = type_in("tenant", "list", url=url, cwd=ROOT)
 
     assert done.status in {1, 2}
     assert before not in done.stderr
@@ -344,12 +357,12 @@ def test_database_without_a_control_plane(blank_database: Database) -> None:
     assert inventory(blank_database.server, blank_database.name) == before
 
 
-def test_control_plane_that_is_behind(refuse: Refuse, database: Database) -> None:
+def test_control_plane_that_is_behind(refuse_each: RefuseEach, database: Database) -> None:
     database.add("hr")
     with database.connect() as connection:
         connection.execute("DELETE FROM federation.alembic_version")
 
-    for words, refusal in _each(refuse, COMMANDS):
+    for words, refusal in refuse_each(COMMANDS):
         assert (refusal.status, refusal.code) == (1, "control_plane_behind"), words
         assert "federation_0001_control_plane" in refusal.message
         assert refusal.hint == "fedschema init"
@@ -368,12 +381,12 @@ def test_control_plane_that_was_taken_back_is_made_again(database: Database, ale
     assert command("tenant", "add", "hr").status == 0
 
 
-def test_control_plane_that_is_ahead(refuse: Refuse, database: Database) -> None:
+def test_control_plane_that_is_ahead(refuse_each: RefuseEach, database: Database) -> None:
     database.add("hr")
     with database.connect() as connection:
         connection.execute("UPDATE federation.alembic_version SET version_num = 'federation_9999_future'")
 
-    for words, refusal in _each(refuse, WITH_INIT):
+    for words, refusal in refuse_each(WITH_INIT):
         assert (refusal.status, refusal.code) == (1, "control_plane_ahead"), words
         assert "federation_9999_future" in refusal.message
         assert "upgrade fedschema" in refusal.hint
@@ -466,11 +479,11 @@ def _make_read_only(database: Database) -> None:
         )
 
 
-def test_read_only_server(refuse: Refuse, database: Database) -> None:
+def test_read_only_server(refuse_each: RefuseEach, database: Database) -> None:
     database.add("hr")
     _make_read_only(database)
 
-    for words, refusal in _each(refuse, [("init",), ("tenant", "add", "legal"), ("tenant", "drop", "hr", "--yes")]):
+    for words, refusal in refuse_each([("init",), ("tenant", "add", "legal"), ("tenant", "drop", "hr", "--yes")]):
         assert (refusal.status, refusal.code) == (1, "read_only_server"), words
         assert "primary" in refusal.hint
 
@@ -496,29 +509,29 @@ def test_read_only_server_can_be_looked_at(database: Database, command: Run) -> 
         assert command(*words).status == 0, words
 
 
-def test_login_that_is_no_member_of_the_owner(refuse: Refuse, database: Database) -> None:
+def test_login_that_is_no_member_of_the_owner(refuse_each: RefuseEach, database: Database) -> None:
     database.add("hr")
     database.create_login("stranger")
 
-    for words, refusal in _each(refuse, WITH_INIT, _url_of(database, "stranger")):
+    for words, refusal in refuse_each(WITH_INIT, _url_of(database, "stranger")):
         assert (refusal.status, refusal.code) == (1, "privilege_missing"), words
         assert "GRANT federation_owner TO" in refusal.hint
 
 
-def test_department_itself_is_no_operator(refuse: Refuse, database: Database) -> None:
+def test_department_itself_is_no_operator(refuse_each: RefuseEach, database: Database) -> None:
     database.add("hr")
 
-    for words, refusal in _each(refuse, WITH_INIT, _url_of(database, "hr_role")):
+    for words, refusal in refuse_each(WITH_INIT, _url_of(database, "hr_role")):
         assert (refusal.status, refusal.code) == (1, "privilege_missing"), words
 
 
-def test_login_that_may_not_connect(refuse: Refuse, database: Database) -> None:
+def test_login_that_may_not_connect(refuse_each: RefuseEach, database: Database) -> None:
     database.add("hr")
     database.create_login("stranger")
     with database.connect() as connection:
         connection.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM stranger").format(sql.Identifier(database.name)))
 
-    for words, refusal in _each(refuse, WITH_INIT, _url_of(database, "stranger")):
+    for words, refusal in refuse_each(WITH_INIT, _url_of(database, "stranger")):
         assert (refusal.status, refusal.code) == (1, "authentication_failed"), words
         assert "permission denied for database" in refusal.message
         assert "GRANT CONNECT ON DATABASE" in refusal.hint, "user and password are right"

@@ -6,7 +6,6 @@ SET LOCAL ROLE federation_owner;
 CALL federation.register_department('legal', 'Legal Department', NULL);
 
 CREATE ROLE legal_role LOGIN CONNECTION LIMIT 100;
-GRANT federation_department_role TO legal_role;
 ALTER ROLE legal_role SET search_path = legal_tenant;
 CALL federation.claim_role('legal');
 

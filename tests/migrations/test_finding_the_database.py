@@ -43,11 +43,11 @@ def test_first_host_that_answers_is_taken(database: Database, ask: Any) -> None:
 
 
 def test_options_of_libpq_are_obeyed(database: Database, ask: Any) -> None:
-    """The tests' server speaks no TLS."""
+    """The tests' server is a primary, so it is not the one that is asked for here."""
     database.add("hr")
 
-    assert "SSL" in ask(url=f"{database.url}?sslmode=require")
-    assert "tenant_" in ask(url=f"{database.url}?sslmode=disable")
+    assert "not in hot standby mode" in ask(url=f"{database.url}?target_session_attrs=standby")
+    assert "tenant_" in ask(url=f"{database.url}?target_session_attrs=primary")
 
 
 def test_database_url_counts_when_ours_is_not_set(

@@ -1000,3 +1000,19 @@ def test_position_of_a_department_in_disorder_does_not_hide_the_others(
     assert positions["sales"].at_head
     assert position_of(database.compiler, positions["sales"].entry, (LAST,)) == positions["sales"]
     assert fedschema_command("status", "--check").status == 3
+
+
+def test_row_of_another_lineage_in_a_version_table_is_noticed(
+    database: Database, with_branch: CopiedProject, fedschema_command: Command
+) -> None:
+    database.add("hr")
+    with database.connect() as connection:
+        connection.execute("INSERT INTO hr_tenant.alembic_version VALUES ('legal_0001_matters')")
+
+    looked = fedschema_command("status", "hr", "--check", cwd=with_branch.directory)
+    moved = fedschema_command("downgrade", "hr", "--to=-1", cwd=with_branch.directory)
+
+    assert looked.status == 3
+    assert "legal_0001_matters belongs to the lineage 'legal'" in looked.stdout
+    assert moved.status == 1
+    assert "can never be applied to department hr" in moved.stderr

@@ -292,7 +292,10 @@ def test_role_set_for_the_next_login_is_not_taken_on(fleet: Database, root: psyc
 
 
 def test_what_departments_have_in_common_opens_nothing(hr: psycopg.Connection) -> None:
-    """The one role that a department may become has less than the department."""
+    """Up to PostgreSQL 15 a department may become this role; it has less than the department. Later it cannot."""
+    if hr.info.server_version >= 160000:
+        refused(hr, "SET ROLE federation_department_role")
+        return
     hr.execute("SET ROLE federation_department_role")
     for schema in ("hr_tenant", "sales_tenant"):
         refused(hr, compose("SELECT * FROM {table}", table=(schema, "contacts")))
