@@ -14,7 +14,7 @@ from psycopg import generators, pq
 from psycopg.errors import error_from_result
 
 from fedschema import statements
-from fedschema.connections import translate
+from fedschema.connections import BECOME_OWNER, translate
 from fedschema.department import Department
 from fedschema.errors import FedschemaError
 from fedschema.plans import Plan
@@ -78,7 +78,7 @@ def _end(department: Department) -> str:
 
 def as_script(batch: Batch, *, as_owner: bool = True) -> str:
     """Frame a batch as a script of its own: one transaction, all or nothing."""
-    role = "SET LOCAL ROLE federation_owner;\n" if as_owner else ""
+    role = f"{BECOME_OWNER};\n" if as_owner else ""
     begin = "BEGIN ISOLATION LEVEL READ COMMITTED;\nSET LOCAL client_encoding = 'UTF8';\n"
     return f"{begin}{role}\n{batch.sql.rstrip()}\n\nCOMMIT;\n"
 

@@ -26,6 +26,9 @@ OLDEST_SERVER = 140000
 MAX_PORT = 65535
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
+#: Begins every transaction. With row_security off, as a login may have it, PostgreSQL refuses what policies filter.
+BECOME_OWNER = "SET LOCAL ROLE federation_owner; SET LOCAL row_security = on"
+
 #: SQLSTATEs that our own SQL raises (class Z is free for users, manual appendix "PostgreSQL Error Codes").
 DEPARTMENT_EXISTS = "ZD001"
 DEPARTMENT_MOVED = "ZD002"
@@ -123,13 +126,16 @@ def _refused(conninfo: str, error: psycopg.OperationalError) -> errors.Fedschema
     reason = reason.rpartition(" failed: ")[2].strip() or reason
     if "database" in reason and "does not exist" in reason:
         return errors.DatabaseMissing(where, reason, str(conninfo_to_dict(conninfo).get("dbname") or "NAME"))
+    if "permission denied for database" in reason:
+        given = conninfo_to_dict(conninfo)
+        hint = f"as the database's owner: GRANT CONNECT ON DATABASE {given.get('dbname')} TO {given.get('user')}"
+        return errors.AuthenticationFailed(where, reason, hint)
     signs = (
         "password",
         "authentication",
         "pg_hba.conf",
         "role",
         "not permitted to log in",
-        "permission denied for database",
     )
     if any(sign in reason for sign in signs):
         return errors.AuthenticationFailed(where, reason)
@@ -162,7 +168,7 @@ def engine(conninfo: str, *, as_owner: bool = True) -> sa.Engine:
     )
 
     def become_owner(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("SET LOCAL ROLE federation_owner")
+        connection.execution_options(no_parameters=True).exec_driver_sql(BECOME_OWNER)
 
     if as_owner:
         sa.event.listen(made, "begin", become_owner)
@@ -185,7 +191,7 @@ def owner_transaction(connection: psycopg.Connection, what: str) -> Iterator[psy
         what: the operation, for messages: ``adding department legal``.
     """
     with translated(what), connection.transaction():
-        connection.execute("SET LOCAL ROLE federation_owner")
+        connection.execute(BECOME_OWNER)
         yield connection
 
 
@@ -234,7 +240,7 @@ _BY_STATE: dict[str, Callable[[str, str, str | None], errors.FedschemaError]] = 
     "57P03": lambda what, reason, _: errors.ConnectionLost(what, reason),
     "25006": lambda what, _, __: errors.ReadOnlyServer(what),
     "55P03": lambda what, reason, _: errors.LockTimeout(what, reason),
-    "42501": errors.PrivilegeMissing,
+    "42501": lambda what, reason, _: errors.PrivilegeMissing(what, reason),  # PostgreSQL's hint may say to drop a wall
     PRIVILEGE_MISSING: errors.PrivilegeMissing,
     WALLS_MISSING: lambda _, reason, hint: errors.WallsMissing(f"{reason}; nothing was changed", hint),
     ROLE_IN_USE: lambda _, reason, hint: errors.RoleInUse(f"{reason}; nothing was changed", hint),

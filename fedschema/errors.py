@@ -174,10 +174,10 @@ class AuthenticationFailed(OperationError):
 
     code = "authentication_failed"
 
-    def __init__(self, where: str, reason: str) -> None:
+    def __init__(self, where: str, reason: str, hint: str | None = None) -> None:
         super().__init__(
             f"PostgreSQL at {where} refused the login: {reason}",
-            "check user and password: in the URL, in ~/.pgpass (passfile=…) or in PGPASSWORD",
+            hint or "check user and password: in the URL, in ~/.pgpass (passfile=…) or in PGPASSWORD",
         )
 
 

@@ -6,9 +6,9 @@ here, since ``ALTER ROLE … PASSWORD 'plain'`` ends up in server logs and in pg
 
 from __future__ import annotations
 
-import os
 import secrets
 import stat
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,15 +75,17 @@ def from_file(path: Path) -> Password:
     Raises:
         InvalidPassword: when others may read the file, or it holds no password, or cannot be read or written.
     """
+    made = generate()
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        # Written before it gets its name, so that a command that is killed here leaves no empty file.
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8") as file:
+            file.write(f"{made.text}\n")
+            file.flush()
+            path.hardlink_to(file.name)
     except FileExistsError:
         return read_file(path)
     except OSError as error:
         raise InvalidPassword(f"file {path} cannot be written: {error.strerror}") from error
-    made = generate()
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(f"{made.text}\n")
     return Password(made.text, generated=True, file=path)
 
 

@@ -17,7 +17,7 @@ from fedschema.cli.confirmation import ask_for_id
 from fedschema.cli.releases import department_json, revision_text
 from fedschema.cli.session import DepartmentId, JsonOption, YesOption, session_of
 from fedschema.department import Department, parse_email, parse_name
-from fedschema.errors import UsageError
+from fedschema.errors import ConnectionLost, UsageError
 from fedschema.passwords import Password
 from fedschema.policies import PolicyType
 from fedschema.tenancy import DepartmentDetails, NewDepartment
@@ -99,7 +99,9 @@ class _password:  # noqa: N801 - a context manager, named like a function
         return self._password
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
-        if error is not None and self._password.generated and self._password.file:
+        # The answer to COMMIT may be what was lost: then the department is there, and the file has its only password.
+        perhaps_done = isinstance(error, ConnectionLost | KeyboardInterrupt)
+        if error is not None and not perhaps_done and self._password.generated and self._password.file:
             self._password.file.unlink(missing_ok=True)
 
 

@@ -1,6 +1,6 @@
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL client_encoding = 'UTF8';
-SET LOCAL ROLE federation_owner;
+SET LOCAL ROLE federation_owner; SET LOCAL row_security = on;
 
 -- The shell of a department: its registry row, its role, its schema and its version table. A revision never makes these.
 CALL federation.register_department('legal', 'Legal Department', NULL);
