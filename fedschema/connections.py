@@ -168,7 +168,7 @@ def engine(conninfo: str, *, as_owner: bool = True) -> sa.Engine:
     )
 
     def become_owner(connection: sa.Connection) -> None:
-        connection.execution_options(no_parameters=True).exec_driver_sql(BECOME_OWNER)
+        connection.exec_driver_sql(BECOME_OWNER, execution_options={"no_parameters": True})
 
     if as_owner:
         sa.event.listen(made, "begin", become_owner)

@@ -43,7 +43,7 @@ def _execute_string(context: MigrationContext, sql: str) -> Any:  # noqa: ANN401
         return impl.static_output(sql.strip() + impl.command_terminator)
     connection = context.connection
     assert connection is not None  # noqa: S101 - only a script has none
-    return connection.execution_options(no_parameters=True).exec_driver_sql(sql)
+    return connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
 
 
 def _write(context: MigrationContext, construct: sa.Executable) -> None:

@@ -65,4 +65,4 @@ def execute_rendered(operations: Operations, template: str, **values: object) ->
         context.impl.static_output(sql.rstrip("\n"))
         return
     connection = operations.get_bind()
-    connection.execution_options(no_parameters=True).exec_driver_sql(sql)
+    connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
