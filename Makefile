@@ -5,7 +5,8 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS ?= auto
+# Roles belong to a whole server: on one that is shared, tests run one after another.
+WORKERS ?= $(if $(FEDSCHEMA_TEST_URL),0,auto)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format types floors check bench lock clean
