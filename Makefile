@@ -9,16 +9,19 @@ BIN := $(VENV)/bin
 WORKERS ?= $(if $(FEDSCHEMA_TEST_URL),0,auto)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types floors check bench lock clean
+.PHONY: help demo test test-programs lint format types floors check bench bench-isolation lock clean
 
 help:  ## Show what there is to do
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 demo: $(VENV)/installed  ## Run the main job on the embedded server
 	@$(BIN)/fedschema demo
 
 test: $(VENV)/installed  ## Run the tests, on a server of their own
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+test-programs: $(VENV)/installed  ## Run the tests that need PgBouncer, psql and plpgsql_check (FEDSCHEMA_TEST_BINDIR)
+	$(BIN)/python -m pytest tests/programs $(ARGS)
 
 lint: $(VENV)/installed  ## Check style
 	$(BIN)/ruff check .
@@ -38,6 +41,9 @@ format: $(VENV)/installed  ## Format the code
 
 bench: $(VENV)/installed  ## Measure against psql applying the same SQL
 	$(BIN)/python -m benchmarks.add_department $(ARGS)
+
+bench-isolation: $(VENV)/installed  ## Measure what isolation costs, on a million rows
+	$(BIN)/python -m benchmarks.isolation $(ARGS)
 
 lock: pyproject.toml  ## Renew the lock file (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade --group dev --custom-compile-command "make lock" \

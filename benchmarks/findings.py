@@ -9,7 +9,7 @@ from typing import Literal
 
 from benchmarks.pairs import Pair, Spread
 
-Unit = Literal["s", "times", "s more", "round trips"]
+Unit = Literal["s", "times", "s more", "round trips", "microseconds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,13 @@ class Finding:
         return self.limit is None or self.judged <= self.limit
 
 
-def ratio(what: str, pairs: Sequence[Pair], limit: float) -> Finding:
-    """Judge how many times psql's time we took."""
+def ratio(what: str, pairs: Sequence[Pair], limit: float | None) -> Finding:
+    """Judge how many times the floor's time we took; without a limit, only tell."""
     return _compared(what, "times", pairs, lambda pair: pair.ratio, limit)
 
 
 def excess(what: str, pairs: Sequence[Pair], limit: float | None) -> Finding:
-    """Judge how many seconds more than psql we took; without a limit, only tell."""
+    """Judge how many seconds more than the floor we took; without a limit, only tell."""
     return _compared(what, "s more", pairs, lambda pair: pair.excess, limit)
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from benchmarks.findings import Finding
 from benchmarks.imports import PackageImports
 
-_HEADINGS = ("what", "psql", "fedschema", "least", "median", "most", "limit", "")
+_HEADINGS = ("what", "floor", "fedschema", "least", "median", "most", "limit", "")
 _SHOWN_PACKAGES = 14
 
 
@@ -22,7 +22,7 @@ class Report:
 
     Attributes:
         server_version: of PostgreSQL.
-        psql: the program that was the floor.
+        floor: what it was compared with.
         runs: pairs of each race.
         existing: departments that were there before.
         round_trip_seconds: what one takes, measured: directly, and through the slow proxy.
@@ -31,7 +31,7 @@ class Report:
     """
 
     server_version: str
-    psql: str
+    floor: str
     runs: int
     existing: int
     round_trip_seconds: tuple[float, float]
@@ -55,8 +55,9 @@ def print_table(report: Report) -> None:
     """Print an aligned table."""
     near, far = (f"{seconds * 1000:.2f} ms" for seconds in report.round_trip_seconds)
     print(f"PostgreSQL {report.server_version}, {report.existing} departments before, {report.runs} pairs of runs each")
-    print(f"psql: {report.psql}")
-    print(f"round trip: {near}, through the slow proxy {far}")
+    print(f"floor: {report.floor}")
+    if any(report.round_trip_seconds):
+        print(f"round trip: {near}, through the slow proxy {far}")
     print(" · ".join(f"{name} {text}" for name, text in _machine().items()))
     print()
     _aligned([_HEADINGS, *(_cells(finding) for finding in report.findings)])
@@ -76,7 +77,7 @@ def _machine() -> dict[str, str]:
 def _cells(finding: Finding) -> tuple[str, ...]:
     spread = finding.compared
     compared = ("", "", "") if spread is None else (spread.least, spread.median, spread.most)
-    absolute = "round trips" if finding.unit == "round trips" else "s"
+    absolute = finding.unit if finding.unit in {"round trips", "microseconds"} else "s"
     return (
         finding.what,
         _shown(finding.floor, absolute),
@@ -91,7 +92,12 @@ def _shown(figure: float | str | None, unit: str) -> str:
     """Show a figure by its unit; what is missing is left blank."""
     if figure is None or isinstance(figure, str):
         return ""
-    return {"s": f"{figure:.3f} s", "times": f"{figure:.2f} x", "s more": f"{figure:+.3f} s"}.get(unit, f"{figure:g}")
+    return {
+        "s": f"{figure:.3f} s",
+        "times": f"{figure:.2f} x",
+        "s more": f"{figure:+.3f} s",
+        "microseconds": f"{figure:.0f} us",
+    }.get(unit, f"{figure:g}")
 
 
 def _import_rows(imports: Sequence[PackageImports]) -> list[tuple[str, ...]]:

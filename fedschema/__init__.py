@@ -10,6 +10,7 @@ printed, no global state.
     compiler = fedschema.Compiler(settings.project)
     new = fedschema.NewDepartment(fedschema.Department.parse("legal"), "Legal Department")
     fedschema.add_department(conninfo, compiler, new, fedschema.generate_password())
+    assert fedschema.validate(conninfo, compiler, [], by_trying=True).ok
 
 Each name is loaded when it is first asked for, so that `import fedschema` costs nothing.
 """
@@ -20,18 +21,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fedschema.audit import attempts
     from fedschema.compiler import Compiler
     from fedschema.connections import conninfo_of
     from fedschema.department import Department
     from fedschema.errors import FedschemaError
     from fedschema.federation import initialise
+    from fedschema.gateways import add as add_gateway
+    from fedschema.gateways import remove as remove_gateway
     from fedschema.passwords import Password
     from fedschema.passwords import generate as generate_password
     from fedschema.releases import Direction, Release, Result, history, migrate, status
     from fedschema.settings import Settings
+    from fedschema.sharing import Grant, PermissionType, Sharing, grant, grants, revoke
     from fedschema.tenancy import NewDepartment
     from fedschema.tenancy import add as add_department
     from fedschema.tenancy import drop as drop_department
+    from fedschema.validation import Validation, validate
 
 __version__ = "0.1.0"
 
@@ -40,19 +46,30 @@ __all__ = [
     "Department",
     "Direction",
     "FedschemaError",
+    "Grant",
     "NewDepartment",
     "Password",
+    "PermissionType",
     "Release",
     "Result",
     "Settings",
+    "Sharing",
+    "Validation",
     "add_department",
+    "add_gateway",
+    "attempts",
     "conninfo_of",
     "drop_department",
     "generate_password",
+    "grant",
+    "grants",
     "history",
     "initialise",
     "migrate",
+    "remove_gateway",
+    "revoke",
     "status",
+    "validate",
 ]
 
 _PLACES = {
@@ -60,19 +77,30 @@ _PLACES = {
     "Department": "department:Department",
     "Direction": "releases:Direction",
     "FedschemaError": "errors:FedschemaError",
+    "Grant": "sharing:Grant",
     "NewDepartment": "tenancy:NewDepartment",
     "Password": "passwords:Password",
+    "PermissionType": "sharing:PermissionType",
     "Release": "releases:Release",
     "Result": "releases:Result",
     "Settings": "settings:Settings",
+    "Sharing": "sharing:Sharing",
+    "Validation": "validation:Validation",
     "add_department": "tenancy:add",
+    "add_gateway": "gateways:add",
+    "attempts": "audit:attempts",
     "conninfo_of": "connections:conninfo_of",
     "drop_department": "tenancy:drop",
     "generate_password": "passwords:generate",
+    "grant": "sharing:grant",
+    "grants": "sharing:grants",
     "history": "releases:history",
     "initialise": "federation:initialise",
     "migrate": "releases:migrate",
+    "remove_gateway": "gateways:remove",
+    "revoke": "sharing:revoke",
     "status": "releases:status",
+    "validate": "validation:validate",
 }
 
 

@@ -26,8 +26,11 @@ OLDEST_SERVER = 140000
 MAX_PORT = 65535
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
-#: Begins every transaction. With row_security off, as a login may have it, PostgreSQL refuses what policies filter.
-BECOME_OWNER = "SET LOCAL ROLE federation_owner; SET LOCAL row_security = on"
+#: Begins every transaction. With row_security off, as a login may have it, PostgreSQL refuses what policies filter. A
+#: name that nobody qualified is looked up where nobody can put another; in the login's search_path somebody could.
+BECOME_OWNER = (
+    "SET LOCAL ROLE federation_owner; SET LOCAL row_security = on; SET LOCAL search_path = pg_catalog, pg_temp"
+)
 
 #: SQLSTATEs that our own SQL raises (class Z is free for users, manual appendix "PostgreSQL Error Codes").
 DEPARTMENT_EXISTS = "ZD001"
@@ -221,7 +224,8 @@ def translate(
     """
     reason = (error.diag.message_primary or str(error)).strip()
     state = error.sqlstate
-    if state is None and isinstance(error, psycopg.OperationalError):
+    lost = state is None or state.startswith("08")  # class 08: connection exceptions, as a pooler reports them too
+    if lost and isinstance(error, psycopg.OperationalError):
         return errors.ConnectionLost(what, reason.splitlines()[0])
     if state in _MISSING_OBJECT and ("federation" in reason):
         return errors.ControlPlaneMissing(what)
@@ -240,6 +244,7 @@ _BY_STATE: dict[str, Callable[[str, str, str | None], errors.FedschemaError]] = 
     "57P03": lambda what, reason, _: errors.ConnectionLost(what, reason),
     "25006": lambda what, _, __: errors.ReadOnlyServer(what),
     "55P03": lambda what, reason, _: errors.LockTimeout(what, reason),
+    "40P01": lambda what, reason, _: errors.LockTimeout(what, reason),
     "42501": lambda what, reason, _: errors.PrivilegeMissing(what, reason),  # PostgreSQL's hint may say to drop a wall
     PRIVILEGE_MISSING: errors.PrivilegeMissing,
     WALLS_MISSING: lambda _, reason, hint: errors.WallsMissing(f"{reason}; nothing was changed", hint),

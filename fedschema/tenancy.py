@@ -14,11 +14,11 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from fedschema import batches, catalogue, registry
+from fedschema import batches, catalogue, logins, registry
 from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
 from fedschema.department import Department
-from fedschema.errors import DepartmentExists, DepartmentVanished, NameTaken, ReadOnlyServer
+from fedschema.errors import DepartmentDamaged, DepartmentExists, DepartmentVanished, NameTaken, ReadOnlyServer
 from fedschema.passwords import Password
 from fedschema.policies import PolicyType, policy_script
 from fedschema.registry import RegistryEntry
@@ -210,3 +210,35 @@ def drop(
         connection.execute("SET LOCAL lock_timeout = '5s'")
         batches.execute(connection, batches.Batch(what, sql_text))
     return found
+
+
+def rotate_password(conninfo: str, compiler: Compiler, department: Department, password: Password) -> None:
+    """Give a department's role another password; sessions that are open go on.
+
+    Args:
+        conninfo: the database.
+        compiler: the project.
+        department: which one.
+        password: the new one. Only a verifier reaches the server.
+
+    Raises:
+        UnknownDepartment
+        DepartmentDamaged: the role is not there, or not this department's.
+    """
+    with connect(conninfo) as connection:
+        verifier = password.verifier(connection, department.role)
+        with owner_transaction(connection, f"rotating the password of department {department}"):
+            registry.require_control_plane(connection, compiler.blueprint.control_plane)
+            registry.select(registry.entries(connection), [department])
+            found = logins.look(connection, department.role)
+            expected = f"fedschema: department {department} of database {connection.info.dbname}"
+            if found is None or found.comment != expected:
+                raise DepartmentDamaged(department.id, f"its role {department.role} is missing or is somebody else's")
+            logins.set_password(connection, department.role, verifier)
+            connection.execute(
+                """
+                INSERT INTO federation.security_audit (event_type, source_department_id, user_role, created_at)
+                VALUES ('DEPARTMENT_PASSWORD_ROTATED', %s, session_user, clock_timestamp())
+                """,
+                (department.id,),
+            )

@@ -9,7 +9,20 @@ import typer
 from typer.core import TyperGroup
 
 from fedschema import __version__
-from fedschema.cli import demo, federation, output, releases, server, tenant
+from fedschema.cli import (
+    admin,
+    audit,
+    demo,
+    federation,
+    gateway,
+    output,
+    releases,
+    secret,
+    server,
+    sharing,
+    tenant,
+    validate,
+)
 from fedschema.cli.session import Session
 from fedschema.errors import UsageError
 
@@ -86,5 +99,13 @@ app.command("upgrade")(releases.upgrade)
 app.command("downgrade")(releases.downgrade)
 app.command("status")(releases.status)
 app.command("history")(releases.history)
+app.command("grant")(sharing.grant)
+app.command("revoke")(sharing.revoke)
+app.command("grants")(sharing.grants)
+app.command("audit")(audit.audit)
+app.command("validate")(validate.validate)
 app.add_typer(tenant.app, name="tenant")
+app.add_typer(gateway.app, name="gateway")
+app.add_typer(admin.app, name="admin")
+app.add_typer(secret.app, name="secret")
 app.add_typer(server.app, name="server")

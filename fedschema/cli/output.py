@@ -8,7 +8,9 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Any, TextIO
+from uuid import UUID
 
 import typer
 
@@ -62,7 +64,9 @@ def failure(code: str, message: str, hint: str | None, *, as_json: bool = False)
 def document(value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
     """Print one JSON document."""
     as_utf8 = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
-    sys.stdout.write(json.dumps(value, default=_plain, ensure_ascii=not as_utf8, indent=2) + "\n")
+    text = json.dumps(value, default=_plain, ensure_ascii=not as_utf8, indent=2)
+    # What JSON lets through and a terminal obeys: C1 controls, directions of writing, DEL.
+    sys.stdout.write("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text) + "\n")
 
 
 def _plain(value: object) -> object:
@@ -71,6 +75,10 @@ def _plain(value: object) -> object:
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if isinstance(value, Decimal):
         return float(value)
+    if isinstance(value, UUID | IPv4Address | IPv6Address):
+        return str(value)
+    if isinstance(value, IPv4Interface | IPv6Interface):
+        return str(value.ip)
     raise TypeError(f"no JSON for {type(value).__name__}")
 
 
@@ -79,11 +87,25 @@ def moment(value: datetime | None) -> str:
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if value else "-"
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows in aligned columns. Nothing is cut: what a terminal wraps, a pipe still reads whole."""
+def printable(text: str | None) -> str:
+    """Show a text that somebody else wrote: what would move a terminal's cursor or colour it is spelled out."""
+    if not text:
+        return "-"
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, upper: bool = True) -> None:
+    """Print rows in aligned columns. Nothing is cut: what a terminal wraps, a pipe still reads whole.
+
+    Args:
+        headings: one for each column.
+        rows: the cells.
+        upper: headings are words; False when they are names, which stay as they are.
+    """
     body = [list(row) for row in rows]
     widths = [max(len(line[index]) for line in [list(headings), *body]) for index in range(len(headings))]
-    say(_styled(_line([heading.upper() for heading in headings], widths), sys.stdout, bold=True))
+    shown = [heading.upper() if upper else heading for heading in headings]
+    say(_styled(_line(shown, widths), sys.stdout, bold=True))
     for row in body:
         say(_line(row, widths))
 

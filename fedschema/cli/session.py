@@ -13,6 +13,7 @@ from fedschema import connections
 from fedschema.cli import output
 from fedschema.compiler import Compiler
 from fedschema.department import Department
+from fedschema.logins import parse_login
 from fedschema.settings import Settings
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
@@ -22,6 +23,7 @@ DepartmentIds = Annotated[
     list[Department] | None,
     typer.Argument(parser=Department.parse, metavar="[ID]...", help="The departments; all when none is named."),
 ]
+LoginArgument = Annotated[str, typer.Argument(parser=parse_login, metavar="LOGIN", help="The login's name.")]
 
 
 @dataclass

@@ -14,11 +14,18 @@ import typer
 from fedschema import deployment, passwords, releases, tenancy
 from fedschema.cli import output
 from fedschema.cli.confirmation import ask_for_id
+from fedschema.cli.passwords import (
+    NewPasswordFileOption,
+    PasswordFileOption,
+    PasswordStdinOption,
+    change_password,
+    password_for,
+    tell_password,
+)
 from fedschema.cli.releases import department_json, revision_text
 from fedschema.cli.session import DepartmentId, JsonOption, YesOption, session_of
 from fedschema.department import Department, parse_email, parse_name
-from fedschema.errors import ConnectionLost, UsageError
-from fedschema.passwords import Password
+from fedschema.errors import UsageError
 from fedschema.policies import PolicyType
 from fedschema.tenancy import DepartmentDetails, NewDepartment
 
@@ -26,12 +33,6 @@ app = typer.Typer(no_args_is_help=True, help="Departments: add, list, show, gene
 
 NameOption = Annotated[str | None, typer.Option("--name", help='The display name: --name "Legal Department".')]
 EmailOption = Annotated[str | None, typer.Option("--admin-email", help="Whom to write to about the department.")]
-PasswordFileOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--password-file", help="Read the role's password from this file; if there is none yet, make one there."
-    ),
-]
 
 
 def _new_department(department: Department, name: str | None, email: str | None) -> NewDepartment:
@@ -49,9 +50,7 @@ def add(  # noqa: PLR0913 - one argument for each option
     *,
     name: NameOption = None,
     admin_email: EmailOption = None,
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the role's password from standard input.")
-    ] = False,
+    password_stdin: PasswordStdinOption = False,
     password_file: PasswordFileOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SQL and touch nothing.")] = False,
     as_json: JsonOption = False,
@@ -67,53 +66,14 @@ def add(  # noqa: PLR0913 - one argument for each option
             sys.stdout.write(script)
         return
     conninfo = session.conninfo
-    with _password(password_file, stdin=password_stdin) as password:
+    with password_for(password_file, stdin=password_stdin) as password:
         tenancy.add(conninfo, session.compiler, new, password)
     if as_json:
         position = releases.status(conninfo, session.compiler, [department])[0]
         output.document(department_json(position))
     else:
         output.say(f"department {department} ({new.name}): schema {department.schema}, role {department.role}")
-    _tell_password(password, department, as_json=as_json)
-
-
-class _password:  # noqa: N801 - a context manager, named like a function
-    """The password that was handed in, or a new one; a file made for it goes if the department does not come."""
-
-    def __init__(self, file: Path | None, *, stdin: bool) -> None:
-        if file and stdin:
-            raise UsageError("--password-stdin and --password-file exclude each other", "use one of them")
-        self._password = self._take(file, stdin=stdin)
-
-    @staticmethod
-    def _take(file: Path | None, *, stdin: bool) -> Password:
-        if file:
-            return passwords.from_file(file)
-        if not stdin:
-            return passwords.generate()
-        if sys.stdin.isatty():
-            return passwords.parse(typer.prompt("password", hide_input=True, confirmation_prompt=True, err=True))
-        return passwords.parse(sys.stdin.read())
-
-    def __enter__(self) -> Password:
-        return self._password
-
-    def __exit__(self, kind: object, error: object, traceback: object) -> None:
-        # The answer to COMMIT may be what was lost: then the department is there, and the file has its only password.
-        perhaps_done = isinstance(error, ConnectionLost | KeyboardInterrupt)
-        if error is not None and not perhaps_done and self._password.generated and self._password.file:
-            self._password.file.unlink(missing_ok=True)
-
-
-def _tell_password(password: Password, department: Department, *, as_json: bool) -> None:
-    """Show a generated password, once: it is stored nowhere. JSON never holds it."""
-    if not password.generated:
-        return
-    tell: Callable[[str], None] = output.note if as_json else output.say
-    if password.file:
-        tell(f"password of {department.role}: in {password.file}")
-    else:
-        tell(f"password of {department.role}, shown only now: {password.text}")
+    tell_password(password, department.role, as_json=as_json)
 
 
 @app.command("list")
@@ -267,6 +227,27 @@ def environment(
         output.say(line)
     if password is None:
         output.note(f"the password is stored nowhere; put it in the place of {deployment.PLACEHOLDER}")
+
+
+@app.command("rotate-password")
+def rotate_password(
+    context: typer.Context,
+    department: DepartmentId,
+    *,
+    password_stdin: PasswordStdinOption = False,
+    password_file: NewPasswordFileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a department's role another password; sessions that are open go on, new ones need it at once."""
+    session = session_of(context)
+    conninfo = session.conninfo
+    change_password(
+        department.role,
+        password_file,
+        stdin=password_stdin,
+        as_json=as_json,
+        change=lambda password: tenancy.rotate_password(conninfo, session.compiler, department, password),
+    )
 
 
 @app.command()

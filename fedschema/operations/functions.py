@@ -2,41 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from alembic.operations import MigrateOperation, Operations
 
 from fedschema.operations.target import execute_rendered
 
 
-class _FunctionOperation(MigrateOperation):
-    """What both directions know: where the function's template is, its name, and whether it may be called."""
+@dataclass(frozen=True, slots=True)
+class TenantFunction:
+    """A function of a department's schema.
 
-    def __init__(self, family: str, function: str, *, callable_: bool) -> None:
-        self.family = family
+    Attributes:
+        family: the directory of its template below templates/tenant/.
+        function: its name.
+        arguments: the types of its arguments, by PostgreSQL's own names: text, int4.
+        callable: the department and the administrators may call it; False for a trigger's function.
+        as_reader: it is made SECURITY DEFINER and runs as federation_reader_role, past the department's own policies.
+    """
+
+    family: str
+    function: str
+    arguments: tuple[str, ...] = ()
+    callable: bool = True
+    as_reader: bool = False
+
+
+class _FunctionOperation(MigrateOperation):
+    """What both directions know: the function."""
+
+    def __init__(self, function: TenantFunction) -> None:
         self.function = function
-        self.callable = callable_
 
 
 @Operations.register_operation("create_tenant_function")
 class CreateTenantFunctionOp(_FunctionOperation):
-    """Make a function without arguments from templates/tenant/<family>/<function>.sql.j2."""
+    """Make a function from templates/tenant/<family>/<function>.sql.j2."""
 
     @classmethod
-    def create_tenant_function(
-        cls, operations: Operations, family: str, function: str, *, callable_: bool = True
+    def create_tenant_function(  # noqa: PLR0913 - one argument for each thing that a function can be
+        cls,
+        operations: Operations,
+        family: str,
+        function: str,
+        *,
+        arguments: Sequence[str] = (),
+        callable_: bool = True,
+        as_reader: bool = False,
     ) -> None:
-        """Make a function in the department's schema.
-
-        Args:
-            operations: supplied by Alembic.
-            family: the directory of its template below templates/tenant/.
-            function: its name.
-            callable_: the department and the administrators may call it; False for a trigger's function.
-        """
-        operations.invoke(cls(family, function, callable_=callable_))
+        """Make a function in the department's schema; see `TenantFunction`."""
+        made = TenantFunction(family, function, tuple(arguments), callable=callable_, as_reader=as_reader)
+        operations.invoke(cls(made))
 
     def reverse(self) -> DropTenantFunctionOp:
         """Return the operation that drops it again."""
-        return DropTenantFunctionOp(self.family, self.function, callable_=self.callable)
+        return DropTenantFunctionOp(self.function)
 
 
 @Operations.register_operation("drop_tenant_function")
@@ -44,24 +65,37 @@ class DropTenantFunctionOp(_FunctionOperation):
     """Drop a function of the department's schema."""
 
     @classmethod
-    def drop_tenant_function(
-        cls, operations: Operations, family: str, function: str, *, callable_: bool = True
+    def drop_tenant_function(  # noqa: PLR0913 - the arguments of its reverse
+        cls,
+        operations: Operations,
+        family: str,
+        function: str,
+        *,
+        arguments: Sequence[str] = (),
+        callable_: bool = True,
+        as_reader: bool = False,
     ) -> None:
         """Take back `op.create_tenant_function`, with the same arguments."""
-        operations.invoke(cls(family, function, callable_=callable_))
+        made = TenantFunction(family, function, tuple(arguments), callable=callable_, as_reader=as_reader)
+        operations.invoke(cls(made))
 
     def reverse(self) -> CreateTenantFunctionOp:
         """Return the operation that makes it again."""
-        return CreateTenantFunctionOp(self.family, self.function, callable_=self.callable)
+        return CreateTenantFunctionOp(self.function)
 
 
 @Operations.implementation_for(CreateTenantFunctionOp)
 def _create(operations: Operations, operation: CreateTenantFunctionOp) -> None:
-    execute_rendered(operations, f"tenant/{operation.family}/{operation.function}")
-    if operation.callable:
-        execute_rendered(operations, "tenant/policies/function_grants", function=operation.function)
+    made = operation.function
+    names = {"function": made.function, "arguments": made.arguments}
+    execute_rendered(operations, f"tenant/{made.family}/{made.function}")
+    if made.callable:
+        execute_rendered(operations, "tenant/policies/function_grants", **names)
+    if made.as_reader:
+        execute_rendered(operations, "tenant/policies/reader_function", **names)
 
 
 @Operations.implementation_for(DropTenantFunctionOp)
 def _drop(operations: Operations, operation: DropTenantFunctionOp) -> None:
-    execute_rendered(operations, "tenant/department/drop_function", function=operation.function)
+    gone = operation.function
+    execute_rendered(operations, "tenant/department/drop_function", function=gone.function, arguments=gone.arguments)

@@ -29,8 +29,8 @@ def test_document_says_what_was_applied(blank_database: Database, json_of: JsonO
     first = json_of("init", url=blank_database.url)
     second = json_of("init", url=blank_database.url)
 
-    assert first == {"revision": REVISION, "before": None, "applied": [REVISION]}
-    assert second == {"revision": REVISION, "before": REVISION, "applied": []}
+    assert first == {"revision": REVISION, "before": None, "applied": [REVISION], "durable_audit": False}
+    assert second == {"revision": REVISION, "before": REVISION, "applied": [], "durable_audit": False}
 
 
 def test_departments_survive_it(database: Database, command: Run, everything: Inventory) -> None:

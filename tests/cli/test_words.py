@@ -23,10 +23,18 @@ COMMANDS = [
     ("downgrade",),
     ("status",),
     ("history",),
-    *(("tenant", name) for name in ("add", "list", "show", "sql", "env", "drop")),
+    ("grant",),
+    ("revoke",),
+    ("grants",),
+    ("audit",),
+    ("validate",),
+    *(("tenant", name) for name in ("add", "list", "show", "sql", "env", "rotate-password", "drop")),
+    *(("gateway", name) for name in ("add", "list", "rotate", "remove")),
+    *(("admin", name) for name in ("create", "list", "rotate", "remove")),
+    *(("secret", name) for name in ("set", "get", "list", "remove", "rotate-key")),
     *(("server", name) for name in ("start", "stop", "status", "url")),
 ]
-GROUPS = [(), ("tenant",), ("server",)]
+GROUPS = [(), ("tenant",), ("gateway",), ("admin",), ("secret",), ("server",)]
 COLOUR = re.compile(r"\x1b\[")
 
 
@@ -95,6 +103,12 @@ def test_version_is_one_line(nowhere: Run) -> None:
         ("history", "--limit", "0"),
         ("history", "--limit", "many"),
         ("status", "--check", "--nosuch"),
+        ("grant", "hr", "sales"),
+        ("grant", "hr", "sales", "--type", "nosuch", "--resource", "emails"),
+        ("gateway", "add"),
+        ("audit", "--limit", "0"),
+        ("validate", "--probe", "--sample", "1"),
+        ("secret", "get", "hr"),
     ],
     ids=" ".join,
 )

@@ -16,8 +16,11 @@ from alembic.operations import Operations
 
 import fedschema
 import fedschema.operations
+from fedschema.checks import CATALOGUE_CHECKS, REMARKS
 from fedschema.cli.app import app
 from fedschema.errors import FedschemaError
+from fedschema.logins import LoginKind
+from fedschema.probe import PROBE_CHECKS
 from tests.docs.pages import DOCS, PAGES, ROOT, Page, page, rows, spans
 
 EVERY_PAGE = pytest.mark.parametrize("shown", PAGES, ids=[shown.name for shown in PAGES])
@@ -71,8 +74,8 @@ def test_every_file_that_is_named_exists(shown: Page) -> None:
 
 @EVERY_PAGE
 def test_every_make_target_that_is_named_exists(shown: Page) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    named = {found[1] for line in shown.typed() if (found := re.match(r"(?:[A-Z_]+=\S+ )*make ([a-z]+)", line))}
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = {found[1] for line in shown.typed() if (found := re.match(r"(?:[A-Z_]+=\S+ )*make ([a-z-]+)", line))}
 
     assert named <= targets
 
@@ -241,6 +244,22 @@ def test_reference_lists_every_sqlstate_and_no_other() -> None:
     section = page("docs/reference/sql-functions.md").section("SQLSTATEs")
 
     assert {row[0] for row in rows(section)} == raised
+
+
+def test_reference_lists_every_check_and_no_other() -> None:
+    checks = {check.name for check in (*CATALOGUE_CHECKS, *REMARKS, *PROBE_CHECKS)}
+
+    assert {spans(row[0])[0] for row in rows(page("docs/reference/checks.md").text) if spans(row[0])} == checks
+
+
+def test_reference_lists_every_event_and_no_other() -> None:
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "fedschema").rglob("*.py"))
+    written = set(re.findall(r"""['"]((?:CROSS_DEPT|GATEWAY|ADMINISTRATOR|DEPARTMENT|SECRETS?)_[A-Z_]+)['"]""", code))
+    written |= set(re.findall(r"'((?:CROSS_DEPT|GATEWAY)_[A-Z_]+)'", _templates("federation")))
+    written |= {f"{kind.name}_PASSWORD_ROTATED" for kind in LoginKind}  # fedschema.logins puts these together
+    listed = {spans(row[0])[0] for row in rows(page("docs/reference/events.md").text) if spans(row[0])}
+
+    assert listed == {event for event in written if not event.endswith(("_KEY", "_ID"))}
 
 
 # ------------------------------------------------------------------------------------------------------------ tables

@@ -1,6 +1,6 @@
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL client_encoding = 'UTF8';
-SET LOCAL ROLE federation_owner; SET LOCAL row_security = on;
+SET LOCAL ROLE federation_owner; SET LOCAL row_security = on; SET LOCAL search_path = pg_catalog, pg_temp;
 
 ALTER TABLE legal_tenant.tool_calls ENABLE ROW LEVEL SECURITY;
 ALTER TABLE legal_tenant.tool_calls FORCE ROW LEVEL SECURITY;

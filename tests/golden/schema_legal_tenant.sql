@@ -1,6 +1,6 @@
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL client_encoding = 'UTF8';
-SET LOCAL ROLE federation_owner; SET LOCAL row_security = on;
+SET LOCAL ROLE federation_owner; SET LOCAL row_security = on; SET LOCAL search_path = pg_catalog, pg_temp;
 
 -- The shell of a department: its registry row, its role, its schema and its version table. A revision never makes these.
 CALL federation.register_department('legal', 'Legal Department', NULL);
@@ -225,7 +225,8 @@ INSERT INTO legal_tenant.alembic_version (version_num) VALUES ('tenant_0001_core
 CALL federation.record_migration('legal', 'tenant_0001_core', 'upgrade', 'sha256:b890940a44c82d0268ac21d86a6e2092cb785269e51d61bdb6d734d154de2335');
 
 -- upgrade tenant_0002_documents
--- The trigger function that makes a document findable by its name and by the first 100,000 characters of its text.
+-- The trigger function that makes a document findable by its name and by the first 100,000 characters of its text. The name
+-- counts twice, once in parts: PostgreSQL takes 2026.xlsx, or a_b, for one word.
 -- PostgreSQL's parser needs quadratic time for long unbroken ASCII and for unclosed comments, and a word that grows while
 -- PostgreSQL 15 lowers it makes a broken tsvector: so it gets neither, and text that is lower already.
 CREATE FUNCTION legal_tenant.set_search_vector() RETURNS trigger
@@ -233,7 +234,10 @@ CREATE FUNCTION legal_tenant.set_search_vector() RETURNS trigger
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    beginning text := lower(coalesce(NEW.file_name, '') || ' ' || left(coalesce(NEW.extracted_text, ''), 100000));
+    beginning text := lower(
+        coalesce(NEW.file_name, '') || ' ' || translate(coalesce(NEW.file_name, ''), '._-/', '    ') || ' '
+        || left(coalesce(NEW.extracted_text, ''), 100000)
+    );
 BEGIN
     NEW.search_vector := to_tsvector(
         'simple'::regconfig, regexp_replace(replace(beginning, '<!--', ' '), '[!-~]{255}', E'\\& ', 'g')
@@ -458,9 +462,58 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON legal_tenant.file_attachments
 
 GRANT SELECT ON legal_tenant.file_attachments TO cross_dept_query_role, federation_reader_role;
 
+-- The department's own full-text search. Under row-level security `@@` never uses the index, since it is not leakproof; so
+-- this runs as federation_reader_role, which the policies let read, and looks at this department's documents alone.
+CREATE FUNCTION legal_tenant.search_documents(query text, max_results integer DEFAULT 20)
+    RETURNS TABLE (id bigint, drive_file_id text, file_name text, snippet text, rank real)
+    LANGUAGE plpgsql
+    STABLE
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    asked record;
+BEGIN
+    SELECT * INTO asked FROM federation.search_query(query);
+    IF asked.refusal IS NOT NULL THEN
+        RAISE EXCEPTION '%', asked.refusal USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF max_results IS NULL OR max_results < 1 THEN
+        RAISE EXCEPTION 'max_results is a number from 1 to 200' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    RETURN QUERY
+        SELECT best.id, best.drive_file_id::text, best.file_name::text,
+               ts_headline(
+                   'simple'::regconfig,
+                   CASE WHEN octet_length(best.extracted_text) <= 1000 THEN best.extracted_text
+                        ELSE federation.passage(best.extracted_text, asked.words) END,
+                   asked.wanted, 'MaxFragments=1, MaxWords=24, MinWords=8, StartSel=**, StopSel=**'
+               ),
+               best.rank
+        FROM (
+            SELECT document.id, document.drive_file_id, document.file_name, document.extracted_text,
+                   ts_rank(document.search_vector, asked.wanted) AS rank
+            FROM legal_tenant.drive_document_repository AS document
+            WHERE document.search_vector @@ asked.wanted
+            ORDER BY rank DESC, document.id
+            LIMIT least(max_results, 200)
+        ) AS best
+        ORDER BY best.rank DESC, best.id;
+END;
+$$;
+
+REVOKE ALL ON FUNCTION legal_tenant.search_documents(text, integer) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION legal_tenant.search_documents(text, int4)
+    TO legal_role, federation_admin_role;
+
+GRANT CREATE ON SCHEMA legal_tenant TO federation_reader_role;
+ALTER FUNCTION legal_tenant.search_documents(text, int4) OWNER TO federation_reader_role;
+REVOKE CREATE ON SCHEMA legal_tenant FROM federation_reader_role;
+
 UPDATE legal_tenant.alembic_version SET version_num='tenant_0002_documents' WHERE legal_tenant.alembic_version.version_num = 'tenant_0001_core';
 
-CALL federation.record_migration('legal', 'tenant_0002_documents', 'upgrade', 'sha256:db80b70a31ab5e41542370c80a47894b386bc326434a2884870523ccce7fff9d');
+CALL federation.record_migration('legal', 'tenant_0002_documents', 'upgrade', 'sha256:5e48b527120e541e6846364b13c9e8662d66b9f367adcceb7fdf756c62b99530');
 
 -- upgrade tenant_0003_communication
 -- Each e-mail that a session sent or tried to send.
@@ -478,6 +531,9 @@ CREATE TABLE legal_tenant.email_logs (
     error_message text,
     sent_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
+    search_vector tsvector GENERATED ALWAYS AS (to_tsvector('simple'::regconfig, regexp_replace(
+        replace(lower(left(subject || ' ' || coalesce(body, ''), 100000)), '<!--', ' '), '[!-~]{255}', E'\\& ', 'g'
+    ))) STORED,
     CONSTRAINT email_logs_pkey PRIMARY KEY (id),
     CONSTRAINT email_logs_department_check CHECK (department = 'legal'),
     CONSTRAINT email_logs_status_check CHECK (status::text IN ('SENDING', 'SENT', 'FAILED', 'BOUNCED'))
@@ -487,6 +543,7 @@ CREATE INDEX idx_email_logs_session_id ON legal_tenant.email_logs (session_id);
 CREATE INDEX idx_email_logs_recipient_email ON legal_tenant.email_logs (recipient_email);
 CREATE INDEX idx_email_logs_status ON legal_tenant.email_logs (status);
 CREATE INDEX idx_email_logs_created_at ON legal_tenant.email_logs (created_at DESC);
+CREATE INDEX idx_email_logs_search_vector ON legal_tenant.email_logs USING gin (search_vector);
 
 ALTER TABLE legal_tenant.email_logs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE legal_tenant.email_logs FORCE ROW LEVEL SECURITY;
@@ -580,6 +637,10 @@ CREATE TABLE legal_tenant.contacts (
     notes text,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
+    search_vector tsvector GENERATED ALWAYS AS (to_tsvector('simple'::regconfig, regexp_replace(
+        replace(lower(left(coalesce(full_name, '') || ' ' || coalesce(organization, '') || ' ' || coalesce(job_title, '')
+            || ' ' || coalesce(notes, ''), 100000)), '<!--', ' '), '[!-~]{255}', E'\\& ', 'g'
+    ))) STORED,
     CONSTRAINT contacts_pkey PRIMARY KEY (id),
     CONSTRAINT contacts_contact_id_key UNIQUE (contact_id),
     CONSTRAINT contacts_department_check CHECK (department = 'legal')
@@ -587,6 +648,7 @@ CREATE TABLE legal_tenant.contacts (
 
 CREATE INDEX idx_contacts_full_name ON legal_tenant.contacts (full_name);
 CREATE INDEX idx_contacts_organization ON legal_tenant.contacts (organization);
+CREATE INDEX idx_contacts_search_vector ON legal_tenant.contacts USING gin (search_vector);
 
 CREATE TRIGGER set_updated_at
     BEFORE UPDATE ON legal_tenant.contacts
@@ -666,7 +728,7 @@ GRANT SELECT ON legal_tenant.notifications TO cross_dept_query_role, federation_
 
 UPDATE legal_tenant.alembic_version SET version_num='tenant_0003_communication' WHERE legal_tenant.alembic_version.version_num = 'tenant_0002_documents';
 
-CALL federation.record_migration('legal', 'tenant_0003_communication', 'upgrade', 'sha256:9456c845702ebe74c0cf85f846b7534303ccdc85a5b9e24a9fd992e32b54b09b');
+CALL federation.record_migration('legal', 'tenant_0003_communication', 'upgrade', 'sha256:7db4ad998d2922cc084a967853b2293bc923e4abb8bf270e36b736ce8839beda');
 
 -- upgrade tenant_0004_analytics
 -- What each session of a user came to: its length, turns, errors and score.
@@ -1259,6 +1321,7 @@ CREATE FUNCTION legal_tenant.cleanup_expired_session_context() RETURNS integer
     LANGUAGE sql
     VOLATILE
     SECURITY INVOKER
+    SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH expired AS (
         DELETE FROM legal_tenant.session_context
@@ -1279,6 +1342,7 @@ CREATE FUNCTION legal_tenant.archive_old_conversation_history() RETURNS integer
     LANGUAGE sql
     VOLATILE
     SECURITY INVOKER
+    SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH taken AS (
         DELETE FROM legal_tenant.conversation_history
@@ -1302,7 +1366,7 @@ GRANT EXECUTE ON FUNCTION legal_tenant.archive_old_conversation_history()
 
 UPDATE legal_tenant.alembic_version SET version_num='tenant_0007_retention' WHERE legal_tenant.alembic_version.version_num = 'tenant_0006_configuration';
 
-CALL federation.record_migration('legal', 'tenant_0007_retention', 'upgrade', 'sha256:893cfcb69b77492ef85a5415891492ce378d3aa2fc603d100c1a8ad45601c45c');
+CALL federation.record_migration('legal', 'tenant_0007_retention', 'upgrade', 'sha256:f92be39bcfc9d42023c575a4844b202eec8b1e2c4f950bd43de4219ddebd9923');
 
 -- Nothing is committed that stands open.
 CALL federation.assert_walls('legal');

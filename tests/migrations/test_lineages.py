@@ -557,26 +557,26 @@ def test_revision_that_reads_may_lose_rows_only_when_that_is_confirmed(
     alembic_command: Command,
     fedschema_command: Command,
 ) -> None:
-    dropping = READING + '    op.execute(f"ALTER TABLE {schema}.contacts DROP COLUMN notes")\n'
+    dropping = READING + '    op.execute(f"ALTER TABLE {schema}.contacts DROP COLUMN phone_numbers")\n'
     copied_project.add_revision("tenant", "tenant_9001_drops", dropping, after=LAST, online=True)
     here = copied_project.directory
     database.add("hr")
     with database.connect() as connection:
-        connection.execute("INSERT INTO hr_tenant.contacts (contact_id, notes) VALUES ('a', 'kept')")
+        connection.execute("INSERT INTO hr_tenant.contacts (contact_id, phone_numbers) VALUES ('a', '[1]')")
 
     if road == "alembic":
         asked = alembic_command("-x", "tenant=hr", "upgrade", "head", cwd=here)
     else:
         asked = fedschema_command("upgrade", "hr", cwd=here)
     with database.connect() as connection:
-        assert connection.execute("SELECT notes FROM hr_tenant.contacts").fetchall() == [("kept",)]
+        assert connection.execute("SELECT phone_numbers FROM hr_tenant.contacts").fetchall() == [([1],)]
     if road == "alembic":
         confirmed = alembic_command("-x", "tenant=hr", "-x", "confirm=hr", "upgrade", "head", cwd=here)
     else:
         confirmed = fedschema_command("upgrade", "hr", "--yes", cwd=here)
 
     assert asked.status != 0
-    assert "column contacts.notes (1 row)" in asked.stdout + asked.stderr
+    assert "column contacts.phone_numbers (1 row)" in asked.stdout + asked.stderr
     assert "-x confirm=hr" in asked.stdout if road == "alembic" else "--yes" in asked.stderr
     assert confirmed.status == 0, confirmed.stdout + confirmed.stderr
     assert history(database, HR)[-1][:3] == ("tenant_9001_drops", "upgrade", True)

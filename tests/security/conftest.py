@@ -51,8 +51,12 @@ APPEND_ONLY = ("audit_trail", "conversation_history_archive")
 IDENTITY = ("conversation_history", "drive_document_repository", "drive_access_log")
 TABLES = (*SHARED, *PRIVATE)
 
-#: The functions that a department may call.
-FUNCTIONS = ("cleanup_expired_session_context", "archive_old_conversation_history")
+#: The functions that a department may call, and administrators for it.
+FUNCTIONS = (
+    "cleanup_expired_session_context()",
+    "archive_old_conversation_history()",
+    "search_documents(text,integer)",
+)
 
 DEPARTMENTS = ("hr", "sales")
 

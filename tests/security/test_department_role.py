@@ -251,7 +251,7 @@ def test_role_was_granted_exactly_what_is_documented(root: psycopg.Connection, d
         | each("table", writable, "SELECT", "INSERT", "UPDATE", "DELETE")
         | each("table", [f"{schema}.{table}" for table in APPEND_ONLY], "SELECT", "INSERT")
         | each("sequence", [f"{schema}.{table}_id_seq" for table in IDENTITY], "USAGE")
-        | each("function", [f"{schema}.{function}()" for function in FUNCTIONS], "EXECUTE")
+        | each("function", [f"{schema}.{function}" for function in FUNCTIONS], "EXECUTE")
     )
 
 

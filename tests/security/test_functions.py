@@ -7,11 +7,34 @@ from psycopg.errors import InsufficientPrivilege, RaiseException
 from tests.conftest import Database
 from tests.security.conftest import compose, owning, refused, undone, value, works
 
-#: The functions that run with their owner's rights, and who may call each.
-DEFINERS = {
-    "federation.cross_dept_gate(text,text)": "cross_dept_query_role",
-    "federation.cleanup_old_audit_logs()": "federation_admin_role",
-    "federation.cleanup_old_security_audit()": "federation_admin_role",
+#: The functions that run with their owner's rights: whose rights, and who else may call each.
+DEFINERS: dict[str, tuple[str, set[str]]] = {
+    "federation.cross_dept_gate(text,text)": ("federation_owner", {"cross_dept_query_role"}),
+    "federation.search(text,text,text,integer)": ("federation_reader_role", {"cross_dept_query_role"}),
+    "federation.aggregate(text,text,text,text)": ("federation_reader_role", {"cross_dept_query_role"}),
+    "federation.admit(text,text,text)": ("federation_owner", {"federation_reader_role"}),
+    "federation.write_attempt(text,text,text,text,text,jsonb,integer,integer)": (
+        "federation_owner",
+        {"federation_reader_role"},
+    ),
+    "federation.canonical_resource()": ("federation_owner", set()),
+    "federation.record_permission()": ("federation_owner", set()),
+    "federation.record_entitlement()": ("federation_owner", set()),
+    "federation.cleanup_old_audit_logs()": ("federation_retention_role", {"federation_admin_role"}),
+    "federation.cleanup_old_security_audit()": ("federation_retention_role", {"federation_admin_role"}),
+    "hr_tenant.search_documents(text,integer)": ("federation_reader_role", {"hr_role", "federation_admin_role"}),
+    "sales_tenant.search_documents(text,integer)": ("federation_reader_role", {"sales_role", "federation_admin_role"}),
+}
+
+#: The only ones that run with the rights of their caller and that somebody other than the owner may call.
+HELPERS = {
+    "federation.parseable(text)": {"federation_reader_role"},
+    "federation.search_query(text)": {"federation_reader_role"},
+    "federation.passage(text,text[])": {"federation_reader_role"},
+    "hr_tenant.cleanup_expired_session_context()": {"hr_role", "federation_admin_role"},
+    "hr_tenant.archive_old_conversation_history()": {"hr_role", "federation_admin_role"},
+    "sales_tenant.cleanup_expired_session_context()": {"sales_role", "federation_admin_role"},
+    "sales_tenant.archive_old_conversation_history()": {"sales_role", "federation_admin_role"},
 }
 
 #: Every way to call the control plane's routines.
@@ -28,14 +51,48 @@ CALLS = [
     "SELECT federation.cross_dept_gate('sales', 'contacts')",
     "SELECT federation.cleanup_old_audit_logs()",
     "SELECT federation.cleanup_old_security_audit()",
+    "SELECT * FROM federation.search('sales', 'contacts', 'secret', 5)",
+    "SELECT * FROM federation.aggregate('sales', 'tool_calls', 'count', NULL)",
+    "SELECT * FROM federation.admit('read', 'sales', 'contacts')",
+    "SELECT * FROM federation.write_attempt('read', 'hr', 'sales', 'contacts', 'forged')",
+    "SELECT * FROM federation.write_durably('{}')",
+    """CALL federation.insert_attempt('{"kind": "read"}')""",
+    "SELECT * FROM federation.parseable('x')",
+    "SELECT * FROM federation.search_query('x')",
+    "SELECT * FROM federation.passage('x', ARRAY['x'])",
+    "SELECT * FROM federation.require_live_department('hr')",
+    "SELECT * FROM federation.try_as('hr_role', 'SELECT 1')",
+    "SELECT * FROM federation.plant_probe_rows('hr')",
+    "SELECT * FROM federation.try_across('hr', ARRAY['sales'], ARRAY['contacts'])",
+    "SELECT * FROM federation.try_gate('hr', 'sales', ARRAY['contacts'])",
     "SELECT federation.canonical_resource()",
+    "SELECT federation.record_permission()",
+    "SELECT federation.record_entitlement()",
+    "SELECT federation.keep_audit()",
     "SELECT federation.set_updated_at()",
 ]
-#: What an operator may call.
-OPERATORS_OWN = {
-    "SELECT federation.cleanup_old_audit_logs()",
-    "SELECT federation.cleanup_old_security_audit()",
+#: What each login may call, and how many rows it gets. Nobody was entitled or granted anything here.
+ALLOWED = {
+    "operator": {
+        "SELECT federation.cleanup_old_audit_logs()": 1,
+        "SELECT federation.cleanup_old_security_audit()": 1,
+    },
+    "gateway": {
+        "SELECT federation.cross_dept_gate('sales', 'contacts')": 1,
+        "SELECT * FROM federation.search('sales', 'contacts', 'secret', 5)": 0,
+        "SELECT * FROM federation.aggregate('sales', 'tool_calls', 'count', NULL)": 0,
+    },
+    "reader": {  # nobody is a member of this role but the owner; it is tried as if somebody were
+        "SELECT * FROM federation.search('sales', 'contacts', 'secret', 5)": 0,
+        "SELECT * FROM federation.aggregate('sales', 'tool_calls', 'count', NULL)": 0,
+        "SELECT * FROM federation.admit('read', 'sales', 'contacts')": 1,
+        "SELECT * FROM federation.write_attempt('read', 'hr', 'sales', 'contacts', 'forged')": 1,
+        "SELECT * FROM federation.parseable('x')": 1,
+        "SELECT * FROM federation.search_query('x')": 1,
+        "SELECT * FROM federation.passage('x', ARRAY['x'])": 1,
+    },
 }
+TRIGGERS = ("canonical_resource()", "record_permission()", "record_entitlement()", "keep_audit()", "set_updated_at()")
 
 
 @pytest.mark.parametrize("login", ["hr_role", "sales_role", "gateway", "reader", "operator", "stranger"])
@@ -44,19 +101,30 @@ def test_routines_of_the_control_plane_are_refused(
     logins: Database, root: psycopg.Connection, call: str, login: str
 ) -> None:
     with logins.login(login) as connection:
-        if login == "operator" and call in OPERATORS_OWN:
-            assert works(connection, call) == 1
-            return
-        refused(connection, call)
         if login == "gateway":
             connection.execute("SET ROLE cross_dept_query_role")
+        allowed = ALLOWED.get(login, {})
+        if call in allowed:
+            assert works(connection, call) == allowed[call]
+        else:
             refused(connection, call)
 
 
-@pytest.mark.parametrize("call", [call for call in CALLS if call.startswith(("CALL", "SELECT *"))])
+#: What the owner steps into another role for, and cannot call as itself: functions that are the others' own.
+OTHERS_OWN = tuple(
+    f"federation.{name}(" for name in ("search", "aggregate", "cleanup_old_audit_logs", "cleanup_old_security_audit")
+)
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if not call.endswith(TRIGGERS)])
 def test_owner_can_call_them(root: psycopg.Connection, call: str) -> None:
     """What is refused above is refused to the role, not to everybody."""
     with owning(root):
+        if any(name in call for name in OTHERS_OWN):
+            refused(root, call)
+            root.execute(
+                "SET LOCAL ROLE federation_admin_role" if "cleanup" in call else "SET LOCAL ROLE federation_reader_role"
+            )
         root.execute(call)
 
 
@@ -87,27 +155,38 @@ def test_functions_with_their_owners_rights_are_these_alone(root: psycopg.Connec
     assert {name for (name,) in found} == set(DEFINERS)
 
 
-@pytest.mark.parametrize(("function", "caller"), DEFINERS.items())
+@pytest.mark.parametrize(("function", "owner", "callers"), [(name, *rest) for name, rest in DEFINERS.items()])
 def test_function_with_its_owners_rights_names_who_may_call_it(
-    root: psycopg.Connection, function: str, caller: str
+    root: psycopg.Connection, function: str, owner: str, callers: set[str]
 ) -> None:
-    grantees = root.execute(
+    found = root.execute(
         """
-        SELECT grants.grantee::regrole::text FROM pg_proc, aclexplode(proacl) AS grants
+        SELECT proowner::regrole::text, ARRAY(SELECT grantee::regrole::text FROM aclexplode(proacl)),
+               ARRAY(SELECT grantee::regrole::text FROM aclexplode(proacl) WHERE is_grantable), rolcanlogin
+        FROM pg_proc JOIN pg_roles ON pg_roles.oid = proowner
         WHERE pg_proc.oid = %s::regprocedure
         """,
         (function,),
+    ).fetchone()
+    assert found is not None
+    assert (found[0], set(found[1]), found[2], found[3]) == (owner, {owner, *callers}, [], False)
+
+
+def test_other_functions_that_somebody_may_call_are_these_alone(root: psycopg.Connection) -> None:
+    found = root.execute(
+        """
+        SELECT p.oid::regprocedure::text, array_agg(grants.grantee::regrole::text) FROM pg_proc AS p
+        CROSS JOIN LATERAL aclexplode(coalesce(proacl, acldefault('f', proowner))) AS grants
+        WHERE pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+          AND NOT prosecdef AND grants.grantee <> proowner
+        GROUP BY 1
+        """
     ).fetchall()
-    assert {name for (name,) in grantees} == {"federation_owner", caller}
-    assert (
-        value(
-            root,
-            "SELECT rolcanlogin FROM pg_proc JOIN pg_roles ON pg_roles.oid = proowner "
-            "WHERE pg_proc.oid = %s::regprocedure",
-            function,
-        )
-        is False
-    )
+    assert {name: set(grantees) for name, grantees in found} == HELPERS
+
+
+#: What these write into the server's log is not for the client, which could ask for it: client_min_messages = log.
+SILENT = ("federation.admit(text,text,text)", "federation.write_durably(jsonb)")
 
 
 def test_search_path_of_every_function_is_pinned(root: psycopg.Connection) -> None:
@@ -120,7 +199,8 @@ def test_search_path_of_every_function_is_pinned(root: psycopg.Connection) -> No
         """
     ).fetchall()
     assert len(found) > len(DEFINERS)
-    assert {name: config for name, config in found if config != ["search_path=pg_catalog, pg_temp"]} == {}
+    others = {name: config for name, config in found if config != ["search_path=pg_catalog, pg_temp"]}
+    assert others == {name: ["search_path=pg_catalog, pg_temp", "client_min_messages=error"] for name in SILENT}
 
 
 def test_gate_is_volatile_since_it_has_to_write_what_it_decided(root: psycopg.Connection) -> None:
@@ -157,6 +237,9 @@ SHADOWS = """
     ("role", "statement"),
     [
         ("cross_dept_query_role", "SELECT count(*) FROM sales_tenant.contacts"),
+        ("cross_dept_query_role", "SELECT * FROM federation.search('sales', 'contacts', 'secret', 5)"),
+        ("cross_dept_query_role", "SELECT * FROM federation.aggregate('sales', 'tool_calls', 'count', 'status')"),
+        ("hr_role", "SELECT * FROM hr_tenant.search_documents('secret', 5)"),
         ("federation_admin_role", "SELECT federation.cleanup_old_audit_logs()"),
         ("federation_admin_role", "SELECT federation.cleanup_old_security_audit()"),
         ("hr_role", "SELECT hr_tenant.cleanup_expired_session_context()"),

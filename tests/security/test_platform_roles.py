@@ -32,6 +32,7 @@ PLATFORM_ROLES = (
     "federation_reader_role",
     "cross_dept_query_role",
     "federation_department_role",
+    "federation_retention_role",
 )
 SCHEMAS = [f"{department_id}_tenant" for department_id in DEPARTMENTS]
 CONTROL_PLANE = (
@@ -41,9 +42,24 @@ CONTROL_PLANE = (
     "departments",
     "gateway_entitlements",
     "oauth_credentials",
+    "probes",
     "resources",
     "schema_migrations",
     "security_audit",
+)
+#: What gateways may call of the control plane: the gate of the policies, and the two other ways to ask.
+GATEWAY_FUNCTIONS = (
+    "federation.cross_dept_gate(text,text)",
+    "federation.search(text,text,text,integer)",
+    "federation.aggregate(text,text,text,text)",
+)
+#: What the functions that belong to the reader call.
+READER_FUNCTIONS = (
+    "federation.admit(text,text,text)",
+    "federation.write_attempt(text,text,text,text,text,jsonb,integer,integer)",
+    "federation.parseable(text)",
+    "federation.search_query(text)",
+    "federation.passage(text,text[])",
 )
 #: What an operator may read of the control plane; only permissions may be written.
 READABLE = (
@@ -69,19 +85,24 @@ def test_platform_role_cannot_log_in_or_pass_by_the_walls(root: psycopg.Connecti
     assert found == (False, False, False, False, False, role == "federation_owner", None)
 
 
-def test_platform_roles_are_members_of_one_another_only_so_that_the_owner_can_become_the_admin(
+def test_platform_roles_are_members_of_one_another_only_so_that_the_owner_can_become_three_of_them(
     root: psycopg.Connection,
 ) -> None:
-    """And the owner does not inherit it, or FORCE would not bind the owner."""
+    """The administrators to see rows, the others to hand them functions. It inherits none: FORCE has to bind it."""
     memberships = root.execute(
         """
         SELECT member::regrole::text, roleid::regrole::text FROM pg_auth_members AS m
-        WHERE member = ANY (%(roles)s::regrole[]) AND roleid = ANY (%(roles)s::regrole[])
+        WHERE (member = ANY (%(roles)s::regrole[]) AND roleid = ANY (%(roles)s::regrole[]))
           AND coalesce((to_jsonb(m) ->> 'set_option')::boolean, true)
+        ORDER BY 2
         """,
         {"roles": list(PLATFORM_ROLES)},
     ).fetchall()
-    assert memberships == [("federation_owner", "federation_admin_role")]
+    assert memberships == [
+        ("federation_owner", "federation_admin_role"),
+        ("federation_owner", "federation_reader_role"),
+        ("federation_owner", "federation_retention_role"),
+    ]
     inherited = root.execute(
         """
         SELECT a.rolname, b.rolname FROM pg_roles AS a, pg_roles AS b
@@ -165,7 +186,7 @@ def test_large_objects_are_nobodys(root: psycopg.Connection, function: str) -> N
 def test_admin_was_granted_exactly_what_is_documented(fleet: Database, root: psycopg.Connection) -> None:
     writable = [f"{schema}.{table}" for schema in SCHEMAS for table in TABLES if table not in APPEND_ONLY]
     logs = [f"{schema}.{table}" for schema in SCHEMAS for table in APPEND_ONLY]
-    functions = [f"{schema}.{function}()" for schema in SCHEMAS for function in FUNCTIONS]
+    functions = [f"{schema}.{function}" for schema in SCHEMAS for function in FUNCTIONS]
     assert grants_of(root, "federation_admin_role") == (
         {("database", fleet.name, "CONNECT")}
         | each("schema", [*SCHEMAS, "federation"], "USAGE")
@@ -188,14 +209,28 @@ def test_gateways_were_granted_exactly_what_is_documented(fleet: Database, root:
         {("database", fleet.name, "CONNECT")}
         | each("schema", SCHEMAS, "USAGE")
         | each("table", [f"{schema}.{table}" for schema in SCHEMAS for table in SHARED], "SELECT")
-        | {("function", "federation.cross_dept_gate(text,text)", "EXECUTE")}
+        | {("schema", "federation", "USAGE")}
+        | each("function", GATEWAY_FUNCTIONS, "EXECUTE")
     )
 
 
 def test_reader_was_granted_exactly_what_is_documented(root: psycopg.Connection) -> None:
+    own = [f"{schema}.search_documents(text,integer)" for schema in SCHEMAS]  # an owner's privileges on its functions
+    own += ["federation.search(text,text,text,integer)", "federation.aggregate(text,text,text,text)"]
     assert grants_of(root, "federation_reader_role") == (
-        each("schema", SCHEMAS, "USAGE")
+        each("schema", [*SCHEMAS, "federation"], "USAGE")
         | each("table", [f"{schema}.{table}" for schema in SCHEMAS for table in SHARED], "SELECT")
+        | each("table", ["federation.resources"], "SELECT")
+        | each("function", [*own, *READER_FUNCTIONS], "EXECUTE")
+    )
+
+
+def test_retention_role_was_granted_exactly_what_is_documented(root: psycopg.Connection) -> None:
+    own = ["federation.cleanup_old_audit_logs()", "federation.cleanup_old_security_audit()"]
+    assert grants_of(root, "federation_retention_role") == (
+        {("schema", "federation", "USAGE")}
+        | each("table", ["federation.cross_dept_audit", "federation.security_audit"], "SELECT", "DELETE")
+        | each("function", own, "EXECUTE")
     )
 
 
@@ -204,18 +239,22 @@ def test_reader_was_granted_exactly_what_is_documented(root: psycopg.Connection)
 def test_control_plane_is_closed_to_all_but_operators(
     logins: Database, root: psycopg.Connection, table: str, login: str
 ) -> None:
+    """But the list of what can be shared, which whoever reads in a gateway's name looks up."""
     target = ("federation", table)
     assert works(root, compose("SELECT * FROM {table}", table=target)) is not None
     with logins.login(login) as connection:
+        if (login, table) == ("reader", "resources"):
+            assert works(connection, compose("SELECT * FROM {table}", table=target)) == len(SHARED) + 1
+        else:
+            for statement in ("SELECT * FROM {table}", "SELECT 1 FROM {table}", "COPY {table} TO STDOUT"):
+                refused(connection, compose(statement, table=target))
+            refused(connection, compose("LOCK TABLE {table} IN ACCESS SHARE MODE", table=target))
         for statement in (
-            "SELECT * FROM {table}",
-            "SELECT 1 FROM {table}",
             "INSERT INTO {table} DEFAULT VALUES",
             "DELETE FROM {table}",
             "TRUNCATE {table} CASCADE",
-            "COPY {table} TO STDOUT",
             "COPY {table} FROM STDIN",
-            "LOCK TABLE {table} IN ACCESS SHARE MODE",
+            "LOCK TABLE {table} IN ROW EXCLUSIVE MODE",
             "ALTER TABLE {table} DISABLE TRIGGER USER",
             "DROP TABLE {table} CASCADE",
         ):
@@ -243,15 +282,13 @@ def test_operator_writes_no_table_of_the_control_plane_but_permissions(
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE federation.cross_dept_audit SET success = true",
-        "UPDATE federation.security_audit SET details = NULL",
         "UPDATE federation.departments SET status = 'ACTIVE'",
         "UPDATE federation.schema_migrations SET success = true",
         "UPDATE federation.resources SET table_name = 'api_keys' WHERE resource_type = 'contacts'",
         "INSERT INTO federation.gateway_entitlements (login_role) VALUES (session_user)",
         "INSERT INTO federation.resources VALUES ('api_keys', 'api_keys')",
         "INSERT INTO federation.security_audit (event_type) VALUES ('FORGED')",
-        "DELETE FROM federation.security_audit WHERE false",
+        "INSERT INTO federation.cross_dept_audit (query_type, success) VALUES ('read', false)",
     ],
 )
 def test_operator_forges_nothing_that_the_gate_or_an_auditor_relies_on(

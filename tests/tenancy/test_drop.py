@@ -337,3 +337,14 @@ def test_department_below_its_first_revision_can_be_dropped(database: Database, 
 
     assert done.status == 0, done.stderr
     assert traces(database, "hr").schemas == 0
+
+
+def test_gateway_whose_departments_are_gone_is_listed_and_can_be_removed(database: Database, fedschema: Run) -> None:
+    database.add("hr")
+    assert fedschema("gateway", "add", "lone_gateway", "--department", "hr").status == 0
+    assert fedschema("tenant", "drop", "hr", "--yes").status == 0
+
+    assert "nobody any more" in fedschema("gateway", "list").stdout
+    removed = fedschema("gateway", "remove", "lone_gateway")
+
+    assert (removed.status, removed.stdout) == (0, "lone_gateway may no longer speak for anybody; the login is gone\n")

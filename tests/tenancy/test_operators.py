@@ -176,3 +176,51 @@ def test_member_of_nothing_is_told_what_to_be(colleague: Operator) -> None:
     error, hint = done.stderr.splitlines()
     assert error.startswith("error: too few privileges for adding department hr: ")
     assert "GRANT federation_owner TO" in hint
+
+
+#: Each command that works on more than one department's schema, with what is typed in.
+SHARING = (
+    (("grant", "hr", "sales", "--type", "read", "--resource", "contacts"), ""),
+    (("grants",), ""),
+    (("revoke", "hr", "sales", "--type", "read", "--resource", "contacts"), ""),
+    (("gateway", "add", "gateway_of_hr", "--department", "hr"), ""),
+    (("gateway", "list"), ""),
+    (("gateway", "rotate", "gateway_of_hr"), ""),
+    (("gateway", "remove", "gateway_of_hr"), ""),
+    (("admin", "create", "ada"), ""),
+    (("admin", "list"), ""),
+    (("admin", "rotate", "ada"), ""),
+    (("admin", "remove", "ada"), ""),
+    (("tenant", "rotate-password", "hr"), ""),
+    (("audit", "--denied", "--since", "24h"), ""),
+    (("secret", "set", "hr", "mail", "--key", "main", "--secret-stdin"), "not to be known"),
+    (("secret", "get", "hr", "mail", "--key", "main"), ""),
+    (("secret", "rotate-key"), ""),
+    (("secret", "list"), ""),
+    (("secret", "remove", "hr", "mail", "--key", "main", "--yes"), ""),
+    (("validate", "--probe"), ""),
+)
+
+
+@pytest.mark.parametrize("who", ["founder", "colleague"])
+def test_operator_without_superuser_shares_and_proves(
+    founder: Operator, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    operator: Operator = request.getfixturevalue(who)
+    monkeypatch.setenv("OAUTH_ENCRYPTION_KEY", "0123456789abcdef" * 4)
+    monkeypatch.setenv("OAUTH_ENCRYPTION_KEY_NEW", "fedcba9876543210" * 4)
+    for typed in (("init",), ("tenant", "add", "hr"), ("tenant", "add", "sales")):
+        assert founder.types(*typed).status == 0
+
+    for words, stdin in SHARING:
+        done = operator.types(*words, stdin=stdin)
+        assert done.status == 0, (words, done.stdout, done.stderr)
+
+
+def test_durable_audit_asks_for_a_superuser_and_says_so(founder: Operator) -> None:
+    assert founder.types("init").status == 0
+
+    done = founder.types("init", "--durable-audit")
+
+    assert done.status == 1
+    assert "superuser" in done.stderr

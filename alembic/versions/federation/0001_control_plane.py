@@ -18,7 +18,12 @@ TEMPLATES = (
     "schema_migrations",
     "registration",
     "assert_walls",
+    "admission",
     "cross_dept_gate",
+    "search",
+    "aggregate",
+    "readers",
+    "probing",
     "grants",
 )
 

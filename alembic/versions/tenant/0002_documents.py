@@ -1,4 +1,4 @@
-"""Document management: Drive files with their text and analysis, embeddings, attachments."""
+"""Document management: Drive files with their text and analysis, embeddings, attachments, and the search for them."""
 
 from alembic import op
 
@@ -17,13 +17,16 @@ TABLES = {
     },
     "identity": ("drive_document_repository", "drive_access_log"),
 }
+SEARCH = {"family": "documents", "function": "search_documents", "arguments": ("text", "int4"), "as_reader": True}
 
 
 def upgrade() -> None:
     op.create_tenant_function("documents", "set_search_vector", callable_=False)
     op.create_tenant_tables(**TABLES)
+    op.create_tenant_function(**SEARCH)
 
 
 def downgrade() -> None:
+    op.drop_tenant_function(**SEARCH)
     op.drop_tenant_tables(**TABLES)
     op.drop_tenant_function("documents", "set_search_vector", callable_=False)

@@ -1,0 +1,74 @@
+"""Spans of time and moments as people type them: ``30d``, ``24h``, ``2026-12-31``."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from fedschema.errors import InvalidMoment
+
+_SPAN = re.compile(r"(\d{1,5})\s*([mhdwy])", re.ASCII)
+#: Python knows no later year, and PostgreSQL's answer could not be read.
+_END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
+_UNITS = {
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+    "y": timedelta(days=365),
+}
+
+
+def parse_span(text: str) -> timedelta:
+    """Read a span: a number and m(inutes), h(ours), d(ays), w(eeks) or y(ears of 365 days).
+
+    Raises:
+        InvalidMoment
+    """
+    found = _SPAN.fullmatch(text.strip().lower())
+    if not found or not int(found[1]):
+        raise InvalidMoment(text, "a span of time")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def parse_past(text: str, now: datetime) -> datetime:
+    """Read since when: a span back from now, or a date or moment in ISO 8601 (UTC where it names no zone).
+
+    Raises:
+        InvalidMoment: also for one that is yet to come.
+    """
+    moment = _moment(text)
+    if moment is None:
+        try:
+            return now - parse_span(text)
+        except (InvalidMoment, OverflowError):
+            raise InvalidMoment(text, "a span of time or a moment in the past") from None
+    if moment > now:
+        raise InvalidMoment(text, "a span of time or a moment in the past")
+    return moment
+
+
+def parse_future(text: str, now: datetime) -> datetime:
+    """Read when something ends: a span from now, or a date or moment in ISO 8601 (UTC where it names no zone).
+
+    Raises:
+        InvalidMoment: also for one that has passed.
+    """
+    moment = _moment(text)
+    if moment is None:
+        try:
+            return now + parse_span(text)
+        except (InvalidMoment, OverflowError):
+            raise InvalidMoment(text) from None
+    if not now < moment < _END_OF_TIME:
+        raise InvalidMoment(text)
+    return moment
+
+
+def _moment(text: str) -> datetime | None:
+    """Read a date or a moment in ISO 8601; None for anything else."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,145 @@
+"""Every way in which fedschema can fail, one class a failure.
+
+    FedschemaError                      anything that the user has to act on
+    ├── UsageError                      exit 2: what was typed is wrong, nothing was touched
+    │   ├── InvalidDepartmentId, InvalidDepartmentName, InvalidEmail, InvalidPassword
+    │   ├── InvalidDatabaseUrl, ProjectNotFound, UnknownDepartment, UnknownRevision, ForeignRevision
+    │   └── …
+    └── OperationError                  exit 1: the operation was tried and failed
+        ├── ServerUnreachable, AuthenticationFailed, …
+        └── …
+
+A message is in lower case and says what was wrong and for whom; a hint is what to type next. Neither ever holds a
+password, a key or a connection URL that contains one. Foreign exceptions become one of these at one border
+(`fedschema.connections.translated`), with ``from``.
+"""
+
+from __future__ import annotations
+
+from fedschema.errors.control_plane import (
+    AuditChannelFailed,
+    ControlPlaneAhead,
+    ControlPlaneBehind,
+    ControlPlaneMissing,
+    DepartmentExists,
+    DepartmentVanished,
+    NameTaken,
+    RoleInUse,
+)
+from fedschema.errors.kinds import (
+    FedschemaError,
+    OperationError,
+    UsageError,
+)
+from fedschema.errors.migrations import (
+    BranchWouldGo,
+    CompilationFailed,
+    DepartmentDamaged,
+    DepartmentMoved,
+    LockTimeout,
+    NeedsConfirmation,
+    RevisionsUnreadable,
+    StatementFailed,
+    WallsMissing,
+    WouldLoseRows,
+)
+from fedschema.errors.secrets import (
+    InvalidEncryptionKey,
+    InvalidSecret,
+    MissingEncryptionKey,
+    SecretDamaged,
+    UnknownSecret,
+    WrongEncryptionKey,
+)
+from fedschema.errors.server import (
+    AuthenticationFailed,
+    ConnectionLost,
+    DatabaseMissing,
+    PrivilegeMissing,
+    ReadOnlyServer,
+    ServerTooOld,
+    ServerUnreachable,
+)
+from fedschema.errors.sharing import (
+    GrantMissing,
+    InvalidLogin,
+    InvalidMoment,
+    InvalidText,
+    LoginExists,
+    LoginStays,
+    LoginUnsuitable,
+    NotShareable,
+    SameDepartment,
+    SessionsRemain,
+    UnknownEntitlement,
+    UnknownLogin,
+)
+from fedschema.errors.typed import (
+    ForeignRevision,
+    InvalidDatabaseUrl,
+    InvalidDepartmentId,
+    InvalidDepartmentName,
+    InvalidEmail,
+    InvalidPassword,
+    ProjectNotFound,
+    UnknownDepartment,
+    UnknownRevision,
+)
+
+__all__ = [
+    "AuditChannelFailed",
+    "AuthenticationFailed",
+    "BranchWouldGo",
+    "CompilationFailed",
+    "ConnectionLost",
+    "ControlPlaneAhead",
+    "ControlPlaneBehind",
+    "ControlPlaneMissing",
+    "DatabaseMissing",
+    "DepartmentDamaged",
+    "DepartmentExists",
+    "DepartmentMoved",
+    "DepartmentVanished",
+    "FedschemaError",
+    "ForeignRevision",
+    "GrantMissing",
+    "InvalidDatabaseUrl",
+    "InvalidDepartmentId",
+    "InvalidDepartmentName",
+    "InvalidEmail",
+    "InvalidEncryptionKey",
+    "InvalidLogin",
+    "InvalidMoment",
+    "InvalidPassword",
+    "InvalidSecret",
+    "InvalidText",
+    "LockTimeout",
+    "LoginExists",
+    "LoginStays",
+    "LoginUnsuitable",
+    "MissingEncryptionKey",
+    "NameTaken",
+    "NeedsConfirmation",
+    "NotShareable",
+    "OperationError",
+    "PrivilegeMissing",
+    "ProjectNotFound",
+    "ReadOnlyServer",
+    "RevisionsUnreadable",
+    "RoleInUse",
+    "SameDepartment",
+    "SecretDamaged",
+    "ServerTooOld",
+    "ServerUnreachable",
+    "SessionsRemain",
+    "StatementFailed",
+    "UnknownDepartment",
+    "UnknownEntitlement",
+    "UnknownLogin",
+    "UnknownRevision",
+    "UnknownSecret",
+    "UsageError",
+    "WallsMissing",
+    "WouldLoseRows",
+    "WrongEncryptionKey",
+]

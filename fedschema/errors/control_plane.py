@@ -1,0 +1,71 @@
+"""The control plane and the registry."""
+
+from __future__ import annotations
+
+from fedschema.errors.kinds import OperationError
+
+
+class ControlPlaneMissing(OperationError):
+    """The database has no schema `federation` of ours."""
+
+    code = "control_plane_missing"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: the database has no control plane yet", "fedschema init")
+
+
+class ControlPlaneBehind(OperationError):
+    """The control plane is at an older revision than this fedschema needs."""
+
+    code = "control_plane_behind"
+
+    def __init__(self, found: str, needed: str) -> None:
+        super().__init__(f"the control plane is at {found} and this fedschema needs {needed}", "fedschema init")
+
+
+class ControlPlaneAhead(OperationError):
+    """The control plane was migrated by a newer fedschema than this one."""
+
+    code = "control_plane_ahead"
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"the control plane is at {found}, which this fedschema does not know", "upgrade fedschema itself"
+        )
+
+
+class NameTaken(OperationError):
+    """A role or a schema of a name that we need is there already and is not ours."""
+
+    code = "name_taken"
+
+
+class RoleInUse(OperationError):
+    """A department's role holds something outside its schema, and so cannot be dropped."""
+
+    code = "role_in_use"
+
+
+class DepartmentExists(OperationError):
+    """The department is there already; nothing was changed."""
+
+    code = "department_exists"
+
+
+class DepartmentVanished(OperationError):
+    """Another command dropped the department while this one was about to work on it."""
+
+    code = "department_vanished"
+
+
+class AuditChannelFailed(OperationError):
+    """The server cannot reach itself for the durable audit channel."""
+
+    code = "audit_channel_failed"
+
+    def __init__(self, host: str, port: str, reason: str) -> None:
+        super().__init__(
+            f"the durable audit channel cannot be used: the server does not reach itself at {host} port {port} with a "
+            f"password: {reason}; nothing was changed",
+            "let pg_hba.conf ask for scram-sha-256 there, or name another address with --audit-host",
+        )

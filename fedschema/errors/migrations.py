@@ -1,0 +1,105 @@
+"""Migrations of departments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fedschema.errors.kinds import OperationError
+
+
+class DepartmentMoved(OperationError):
+    """A department is no longer where the plan starts: another command migrated it meanwhile."""
+
+    code = "department_moved"
+
+
+class DepartmentDamaged(OperationError):
+    """A registered department has no schema or no version table."""
+
+    code = "department_damaged"
+
+    def __init__(self, department: str, reason: str) -> None:
+        super().__init__(f"department {department}: {reason}", f"fedschema tenant show {department}")
+
+
+class WallsMissing(OperationError):
+    """A migration would have left a table without its walls."""
+
+    code = "walls_missing"
+
+
+class LockTimeout(OperationError):
+    """Somebody else held a lock for too long."""
+
+    code = "lock_timeout"
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(
+            f"{what} waited too long for a lock: {reason}; nothing was changed",
+            "end the session that holds it (pg_stat_activity, pg_blocking_pids) and run the command again",
+        )
+
+
+class StatementFailed(OperationError):
+    """A statement of a migration failed; the department's transaction was rolled back.
+
+    Attributes:
+        revision: the revision whose statement failed, or None when it was none of a revision's.
+        statement: the beginning of the statement.
+    """
+
+    code = "statement_failed"
+
+    def __init__(self, what: str, reason: str, revision: str | None = None, statement: str | None = None) -> None:
+        where = f" in revision {revision}" if revision else ""
+        shown = f" (in: {statement})" if statement else ""
+        super().__init__(f"{what} failed{where}: {reason}{shown}; nothing was changed", None)
+        self.revision = revision
+        self.statement = statement
+
+
+class NeedsConfirmation(OperationError):
+    """A step would take away what somebody may still want, and nobody confirmed it.
+
+    Attributes:
+        owner: the department's id, or ``federation``.
+        losses: what would go.
+    """
+
+    code = "needs_confirmation"
+
+    def __init__(self, owner: str, losses: Sequence[str], hint: str) -> None:
+        whose = f"department {owner}" if owner != "federation" else "the control plane"
+        super().__init__(f"{whose}: this would lose {', '.join(losses)}; nothing was changed", hint)
+        self.owner = owner
+        self.losses = tuple(losses)
+
+
+class WouldLoseRows(NeedsConfirmation):
+    """A step would drop tables or columns that hold rows."""
+
+    code = "would_lose_rows"
+
+
+class BranchWouldGo(NeedsConfirmation):
+    """A step down the trunk would take revisions of the department's own branch along."""
+
+    code = "branch_would_go"
+
+
+class RevisionsUnreadable(OperationError):
+    """The project's revisions cannot be read: one is no Python, or names another that is not there."""
+
+    code = "revisions_unreadable"
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(
+            f"the revisions of the project cannot be read: {kind}: {reason}",
+            "mend the revision below alembic/versions/",
+        )
+
+
+class CompilationFailed(OperationError):
+    """A revision cannot be compiled into a plan: it needs a live connection and does not say so."""
+
+    code = "compilation_failed"
