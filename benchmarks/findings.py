@@ -9,7 +9,7 @@ from typing import Literal
 
 from benchmarks.pairs import Pair, Spread
 
-Unit = Literal["s", "times", "s more", "round trips", "microseconds"]
+Unit = Literal["s", "times", "s more", "round trips", "microseconds", "MB"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def _machine() -> dict[str, str]:
 def _cells(finding: Finding) -> tuple[str, ...]:
     spread = finding.compared
     compared = ("", "", "") if spread is None else (spread.least, spread.median, spread.most)
-    absolute = finding.unit if finding.unit in {"round trips", "microseconds"} else "s"
+    absolute = finding.unit if spread is None else "s"
     return (
         finding.what,
         _shown(finding.floor, absolute),
@@ -97,6 +97,7 @@ def _shown(figure: float | str | None, unit: str) -> str:
         "times": f"{figure:.2f} x",
         "s more": f"{figure:+.3f} s",
         "microseconds": f"{figure:.0f} us",
+        "MB": f"{figure:.0f} MB",
     }.get(unit, f"{figure:g}")
 
 

@@ -6,6 +6,7 @@ department needs neither when nothing has changed since the last time, so they a
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -38,6 +39,7 @@ class Compiler:
         self.templates = Templates(project.templates)
         self._plans: dict[tuple[object, ...], Plan] = {}
         self._lineages: dict[bool, Lineage] = {}
+        self._compiling = threading.RLock()  # Alembic's `op` is one per process
 
     @cached_property
     def blueprint(self) -> Blueprint:
@@ -88,15 +90,17 @@ class Compiler:
             UnknownRevision, ForeignRevision: see `Lineage.upgrade_steps`.
             CompilationFailed: when a revision fails, or needs a connection and does not say so.
         """
-        lineage = self.lineage(department)
-        return self._kept("upgrade", lineage, start, lineage.upgrade_steps(start, destination))
+        with self._compiling:
+            lineage = self.lineage(department)
+            return self._kept("upgrade", lineage, start, lineage.upgrade_steps(start, destination))
 
     def downgrade(self, department: Department | None, start: Heads, destination: str) -> Plan:
         """Compile the way down from `start` to `destination`; raises as `upgrade` does."""
-        lineage = self.lineage(department)
-        steps = lineage.downgrade_steps(start, destination)
-        plan = self._kept("downgrade", lineage, start, steps)
-        return replace(plan, collateral=lineage.collateral(steps, destination))
+        with self._compiling:
+            lineage = self.lineage(department)
+            steps = lineage.downgrade_steps(start, destination)
+            plan = self._kept("downgrade", lineage, start, steps)
+            return replace(plan, collateral=lineage.collateral(steps, destination))
 
     def stamp(self, department: Department | None, start: Heads, destinations: tuple[str, ...]) -> Plan:
         """Compile what writes `destinations` into the version table without running anything."""

@@ -103,7 +103,8 @@ def connect(conninfo: str, *, autocommit: bool = True) -> psycopg.Connection:
         ServerUnreachable, AuthenticationFailed, DatabaseMissing, ServerTooOld
     """
     try:
-        connection = psycopg.connect(conninfo, autocommit=autocommit, client_encoding="utf8")
+        # Nothing is prepared on the server: behind a pool the next transaction may be on another connection.
+        connection = psycopg.connect(conninfo, autocommit=autocommit, client_encoding="utf8", prepare_threshold=None)
     except psycopg.OperationalError as error:
         raise _refused(conninfo, error) from None
     # Whatever the database's default: what a transaction checks under its lock has to be what others have committed.
@@ -244,6 +245,9 @@ _BY_STATE: dict[str, Callable[[str, str, str | None], errors.FedschemaError]] = 
     "57P03": lambda what, reason, _: errors.ConnectionLost(what, reason),
     "25006": lambda what, _, __: errors.ReadOnlyServer(what),
     "55P03": lambda what, reason, _: errors.LockTimeout(what, reason),
+    "57014": lambda what, reason, _: (
+        errors.StatementTimeout(what) if "statement timeout" in reason else errors.Cancelled(what)
+    ),
     "40P01": lambda what, reason, _: errors.LockTimeout(what, reason),
     "42501": lambda what, reason, _: errors.PrivilegeMissing(what, reason),  # PostgreSQL's hint may say to drop a wall
     PRIVILEGE_MISSING: errors.PrivilegeMissing,

@@ -10,6 +10,9 @@ from fedschema.errors import InvalidMoment
 _SPAN = re.compile(r"(\d{1,5})\s*([mhdwy])", re.ASCII)
 #: Python knows no later year, and PostgreSQL's answer could not be read.
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
+_LENGTH = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h)?", re.ASCII)
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_LONGEST_SECONDS = 86400.0
 _UNITS = {
     "m": timedelta(minutes=1),
     "h": timedelta(hours=1),
@@ -29,6 +32,19 @@ def parse_span(text: str) -> timedelta:
     if not found or not int(found[1]):
         raise InvalidMoment(text, "a span of time")
     return int(found[1]) * _UNITS[found[2]]
+
+
+def parse_seconds(text: str) -> float:
+    """Read how long something may take: a number of seconds, or one with ms, s, m or h behind it.
+
+    Raises:
+        InvalidMoment
+    """
+    found = _LENGTH.fullmatch(text.strip().lower())
+    seconds = float(found[1]) * _SECONDS[found[2] or "s"] if found else 0.0
+    if not 0 < seconds <= _LONGEST_SECONDS:
+        raise InvalidMoment(text, "a length of time up to a day, such as 500ms, 5s or 2m", "for example: 5s")
+    return seconds
 
 
 def parse_past(text: str, now: datetime) -> datetime:

@@ -18,6 +18,7 @@ from fedschema.department import Department
 from fedschema.errors import ControlPlaneAhead, ControlPlaneBehind, UnknownDepartment
 from fedschema.versions import ControlPlaneRevisions, Heads
 
+ACTIVE = "ACTIVE"
 DEPROVISIONED = "DEPROVISIONED"
 
 #: By name rather than by to_regclass, which fails on a schema that is somebody else's.

@@ -11,15 +11,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import psycopg
-from psycopg import sql
-from psycopg.rows import class_row
 
 from fedschema import batches, catalogue, logins, registry
 from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
 from fedschema.department import Department
-from fedschema.errors import DepartmentDamaged, DepartmentExists, DepartmentVanished, NameTaken, ReadOnlyServer
+from fedschema.errors import (
+    DepartmentDamaged,
+    DepartmentVanished,
+)
+from fedschema.obstacles import obstacles
 from fedschema.passwords import Password
+from fedschema.plans import Plan
 from fedschema.policies import PolicyType, policy_script
 from fedschema.registry import RegistryEntry
 from fedschema.rendering import quote_identifier, quote_literal
@@ -85,72 +88,35 @@ def add(conninfo: str, compiler: Compiler, new: NewDepartment, password: Passwor
         ControlPlaneMissing, ControlPlaneBehind, ControlPlaneAhead, ReadOnlyServer, PrivilegeMissing
     """
     plan = compiler.creation(new.department)
-    batch = batches.creation(compiler.templates, new.department, new.name, new.email, plan)
     with connect(conninfo) as connection:
-        verifier = password.verifier(connection, new.department.role)
-        secret = f"ALTER ROLE {quote_identifier(new.department.role)} PASSWORD {quote_literal(verifier)};\n"
-        with owner_transaction(connection, batch.what):
-            _refuse_what_is_taken(connection, compiler, new.department)
-            batches.execute(connection, batches.Batch(batch.what, f"{batch.sql}\n{secret}"), plan)
+        create(connection, compiler, new, plan, password)
 
 
-@dataclass(frozen=True, slots=True)
-class _Obstacles:
-    """What could stand in a new department's way, asked in one question."""
+def create(
+    connection: psycopg.Connection, compiler: Compiler, new: NewDepartment, plan: Plan, password: Password | None
+) -> None:
+    """Make a department on a connection that is there, in a transaction of its own; several threads may at once.
 
-    control_plane: list[str]
-    status: str | None
-    role_comment: str | None
-    schema_exists: bool
-    read_only: bool
-    database: str
+    Args:
+        connection: an autocommit connection, used by nobody else meanwhile.
+        compiler: the project.
+        new: the department.
+        plan: from `Compiler.creation`, which is not for several threads.
+        password: of its role; None leaves it without one, so that nobody can log in with a password.
 
-
-_OBSTACLES = sql.SQL("""
-    SELECT
-        ARRAY(SELECT version_num::text FROM federation.alembic_version) AS control_plane,
-        (SELECT status FROM federation.departments WHERE department_id = {id}) AS status,
-        (SELECT coalesce(pg_catalog.shobj_description(oid, 'pg_authid'), '')
-         FROM pg_catalog.pg_roles WHERE rolname = {role}) AS role_comment,
-        pg_catalog.to_regnamespace({schema}) IS NOT NULL AS schema_exists,
-        pg_catalog.current_setting('transaction_read_only')::boolean AS read_only,
-        pg_catalog.current_database() AS database
-""")
-
-
-def _refuse_what_is_taken(connection: psycopg.Connection, compiler: Compiler, department: Department) -> None:
-    """Give the clear reason that PostgreSQL's own error would not; what slips past in a race, the batch refuses."""
-    query = _OBSTACLES.format(id=department.id, role=department.role, schema=department.schema)
-    with connection.cursor(row_factory=class_row(_Obstacles)) as cursor:
-        found = cursor.execute(query).fetchone()
-    assert found is not None  # noqa: S101 - the query always gives one row
-    registry.check_control_plane(tuple(found.control_plane), compiler.blueprint.control_plane)
-    if found.read_only:
-        raise ReadOnlyServer(f"adding department {department}")
-    if found.status is not None and found.status != registry.DEPROVISIONED:
-        raise DepartmentExists(
-            f"department {department} exists already ({found.status}); nothing was changed",
-            f"fedschema tenant show {department}",
-        )
-    if found.role_comment is not None:
-        raise NameTaken(*_foreign_role(department, found.role_comment))
-    if found.schema_exists:
-        raise NameTaken(
-            f"a schema {department.schema} exists already and is not in the registry; nothing was changed",
-            f"rename it (ALTER SCHEMA {department.schema} RENAME TO …) or choose another id",
-        )
-
-
-def _foreign_role(department: Department, comment: str) -> tuple[str, str]:
-    """Say whose a role is that stands in the way. Roles belong to the whole cluster, departments to one database."""
-    another = "choose another id: roles are shared by all databases of a server"
-    if comment.startswith("fedschema: "):
-        whose = comment.removeprefix("fedschema: ")
-        return f"the role {department.role} exists already ({whose}); nothing was changed", another
-    return (
-        f"the role {department.role} exists already and is not ours; nothing was changed",
-        f"{another}; or, if nobody needs it: DROP ROLE {department.role}",
-    )
+    Raises:
+        As `add` does.
+    """
+    batch = batches.creation(compiler.templates, new.department, new.name, new.email, plan)
+    text = batch.sql
+    if password is not None:
+        role = new.department.role
+        verifier = password.verifier(connection, role)
+        text += f"\nALTER ROLE {quote_identifier(role)} PASSWORD {quote_literal(verifier)};\n"
+    with owner_transaction(connection, batch.what):
+        for obstacle in obstacles(connection, compiler, [new.department], batch.what).values():
+            raise obstacle.error
+        batches.execute(connection, batches.Batch(batch.what, text), plan)
 
 
 def details(conninfo: str, compiler: Compiler, department: Department, what: str = "looking at") -> DepartmentDetails:

@@ -12,14 +12,28 @@ import typer
 from fedschema import releases
 from fedschema.cli import output
 from fedschema.cli.confirmation import ask_for_id
+from fedschema.cli.interrupts import halting
+from fedschema.cli.pace import (
+    DEFAULT_LOCK_TIMEOUT,
+    BudgetOption,
+    CanaryOption,
+    JobsOption,
+    LockHoldOption,
+    LockTimeoutOption,
+    OnErrorOption,
+    RetriesOption,
+    StatementTimeoutOption,
+)
+from fedschema.cli.progress import bar_for
 from fedschema.cli.session import DepartmentIds, JsonOption, Session, YesOption, session_of
 from fedschema.department import Department
 from fedschema.errors import NeedsConfirmation, UsageError
+from fedschema.fleet.pace import Pace
 from fedschema.releases import Direction, OnError, Outcome, Position, Release, Result
+from fedschema.workers import Halt
 
 BEHIND = 3
-
-OnErrorOption = Annotated[OnError, typer.Option(help="What a failed department means for those after it.")]
+DEFAULT_PACE = Pace()
 
 
 def upgrade(  # noqa: PLR0913 - one argument for each option
@@ -28,12 +42,27 @@ def upgrade(  # noqa: PLR0913 - one argument for each option
     *,
     to: Annotated[str, typer.Option(metavar="REVISION", help="head, +1, or a revision.")] = "head",
     on_error: OnErrorOption = OnError.STOP,
+    max_failures: BudgetOption = None,
+    jobs: JobsOption = None,
+    canary: CanaryOption = 0,
+    lock_timeout: LockTimeoutOption = DEFAULT_LOCK_TIMEOUT,  # type: ignore[assignment] # typer parses it
+    statement_timeout: StatementTimeoutOption = None,
+    max_lock_hold: LockHoldOption = None,
+    retries: RetriesOption = DEFAULT_PACE.retries,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Bring departments up: all of them, or those that are named."""
-    release = Release(Direction.UPGRADE, to, on_error=on_error)
-    _migrate(session_of(context), ids or [], release, yes=yes, as_json=as_json)
+    release = Release(
+        Direction.UPGRADE,
+        to,
+        on_error=on_error,
+        budget=max_failures,
+        canaries=canary,
+        jobs=jobs,
+        pace=Pace(lock_timeout, statement_timeout, max_lock_hold, retries),
+    )
+    _migrate(session_of(context), ids or (), release, yes=yes, as_json=as_json)
 
 
 def downgrade(  # noqa: PLR0913 - one argument for each option
@@ -43,31 +72,70 @@ def downgrade(  # noqa: PLR0913 - one argument for each option
     to: Annotated[str, typer.Option(metavar="REVISION", help="-1, base, or a revision.")],
     every: Annotated[bool, typer.Option("--all", help="Every department.")] = False,
     on_error: OnErrorOption = OnError.STOP,
+    max_failures: BudgetOption = None,
+    jobs: JobsOption = None,
+    canary: CanaryOption = 0,
+    lock_timeout: LockTimeoutOption = DEFAULT_LOCK_TIMEOUT,  # type: ignore[assignment] # typer parses it
+    statement_timeout: StatementTimeoutOption = None,
+    max_lock_hold: LockHoldOption = None,
+    retries: RetriesOption = DEFAULT_PACE.retries,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Take departments back; what holds rows goes only when that is confirmed."""
     if bool(ids) == every:
         raise UsageError("name the departments, or --all for every one", "fedschema downgrade hr --to -1")
-    release = Release(Direction.DOWNGRADE, to, on_error=on_error)
-    _migrate(session_of(context), ids or [], release, yes=yes, as_json=as_json)
+    release = Release(
+        Direction.DOWNGRADE,
+        to,
+        on_error=on_error,
+        budget=max_failures,
+        canaries=canary,
+        jobs=jobs,
+        pace=Pace(lock_timeout, statement_timeout, max_lock_hold, retries),
+    )
+    _migrate(session_of(context), ids or (), release, yes=yes, as_json=as_json)
 
 
 def _migrate(session: Session, ids: Sequence[Department], release: Release, *, yes: bool, as_json: bool) -> None:
     """Run a release; a department that would lose something is asked about, and left alone when nobody answers."""
-    wanted = list(ids)
+    everyone = [one.entry.department for one in releases.status(session.conninfo, session.compiler, ids)]
     if yes:
-        everyone = releases.status(session.conninfo, session.compiler, wanted)
-        release = replace(release, confirmed=frozenset(position.entry.department for position in everyone))
-    ask = _ask if sys.stdin.isatty() and not as_json else None
+        release = replace(release, confirmed=frozenset(everyone))
+    ask = _ask if _somebody_is_there() and not as_json else None
     results: list[Result] = []
-    for result in releases.migrate(session.conninfo, session.compiler, wanted, release, ask):
-        results.append(result)
-        if not as_json:
-            _show(result)
+    with halting(Halt()) as halt, bar_for(0 if as_json else len(everyone)) as bar:
+        for result in releases.migrate(session.conninfo, session.compiler, ids, release, ask, halt=halt):
+            results.append(result)
+            if bar is not None:
+                bar.advance(failed=result.outcome is Outcome.FAILED)
+            elif not as_json:
+                _show(result)
     if as_json:
-        output.document({"target": release.destination, "results": [_as_json(result) for result in results]})
+        order = {department: number for number, department in enumerate(everyone)}  # one may have come meanwhile
+        ordered = sorted(results, key=lambda result: order.get(result.department, len(order)))
+        output.document({"target": release.destination, "results": [_as_json(result) for result in ordered]})
+    elif bar is not None:
+        _show_what_needs_attention(results)
     _finish(results, as_json=as_json)
+
+
+def _show_what_needs_attention(results: Sequence[Result]) -> None:
+    rows = [
+        (result.department.id, result.outcome.value, output.printable(result.error.message if result.error else None))
+        for result in results
+        if result.outcome in {Outcome.FAILED, Outcome.SKIPPED}
+    ]
+    if rows:
+        output.table(("department", "", "why"), rows)
+    else:
+        changed = sum(result.outcome is not Outcome.UNCHANGED for result in results)
+        output.say(f"{len(results)} departments: {changed} changed, {len(results) - changed} were there already")
+
+
+def _somebody_is_there() -> bool:
+    """Tell whether there is a terminal to ask at; a closed stdin is none at all."""
+    return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
 
 
 def _ask(department: Department, error: NeedsConfirmation) -> bool:

@@ -14,66 +14,18 @@ import typer
 from fedschema import deployment, passwords, releases, tenancy
 from fedschema.cli import output
 from fedschema.cli.confirmation import ask_for_id
-from fedschema.cli.passwords import (
-    NewPasswordFileOption,
-    PasswordFileOption,
-    PasswordStdinOption,
-    change_password,
-    password_for,
-    tell_password,
-)
+from fedschema.cli.passwords import NewPasswordFileOption, PasswordStdinOption, change_password
 from fedschema.cli.releases import department_json, revision_text
 from fedschema.cli.session import DepartmentId, JsonOption, YesOption, session_of
-from fedschema.department import Department, parse_email, parse_name
+from fedschema.cli.tenant_add import EmailOption, NameOption, add, new_department
+from fedschema.department import Department
 from fedschema.errors import UsageError
 from fedschema.policies import PolicyType
-from fedschema.tenancy import DepartmentDetails, NewDepartment
+from fedschema.tenancy import DepartmentDetails
 
 app = typer.Typer(no_args_is_help=True, help="Departments: add, list, show, generate their SQL, drop.")
 
-NameOption = Annotated[str | None, typer.Option("--name", help='The display name: --name "Legal Department".')]
-EmailOption = Annotated[str | None, typer.Option("--admin-email", help="Whom to write to about the department.")]
-
-
-def _new_department(department: Department, name: str | None, email: str | None) -> NewDepartment:
-    return NewDepartment(
-        department,
-        parse_name(name) if name is not None else department.default_name,
-        parse_email(email) if email is not None else None,
-    )
-
-
-@app.command()
-def add(  # noqa: PLR0913 - one argument for each option
-    context: typer.Context,
-    department: DepartmentId,
-    *,
-    name: NameOption = None,
-    admin_email: EmailOption = None,
-    password_stdin: PasswordStdinOption = False,
-    password_file: PasswordFileOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SQL and touch nothing.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Make a department: registry row, schema, role, tables with their walls, in one transaction."""
-    session = session_of(context)
-    new = _new_department(department, name, admin_email)
-    if dry_run:
-        script = tenancy.creation_script(session.compiler, new)
-        if as_json:
-            output.document({"department_id": department.id, "sql": script})
-        else:
-            sys.stdout.write(script)
-        return
-    conninfo = session.conninfo
-    with password_for(password_file, stdin=password_stdin) as password:
-        tenancy.add(conninfo, session.compiler, new, password)
-    if as_json:
-        position = releases.status(conninfo, session.compiler, [department])[0]
-        output.document(department_json(position))
-    else:
-        output.say(f"department {department} ({new.name}): schema {department.schema}, role {department.role}")
-    tell_password(password, department.role, as_json=as_json)
+app.command()(add)
 
 
 @app.command("list")
@@ -165,7 +117,7 @@ def sql(  # noqa: PLR0913 - one argument for each option
     which can be applied again over what is there.
     """
     compiler = session_of(context).compiler
-    new = _new_department(department, name, admin_email)
+    new = new_department(department, name, admin_email)
     rls_only = rls_only or (policy_type is not PolicyType.ALL and output_dir is None)
     scripts = {f"rls_policies_{department}.sql": tenancy.rls_script(compiler, department, policy_type)}
     if not rls_only:

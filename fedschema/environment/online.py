@@ -26,7 +26,7 @@ from fedschema.errors import (
     StatementFailed,
     UnknownRevision,
 )
-from fedschema.fleet import Confirmation, recorded_failures, refuse_collateral
+from fedschema.fleet.transaction import Confirmation, recorded_failures, refuse_collateral
 from fedschema.lineages import Lineage
 from fedschema.operations import OPTION, RevisionTarget, execute_exactly
 from fedschema.plans import Plan

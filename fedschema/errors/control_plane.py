@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fedschema.errors.kinds import OperationError
 
 
@@ -50,6 +52,21 @@ class DepartmentExists(OperationError):
     """The department is there already; nothing was changed."""
 
     code = "department_exists"
+
+
+class DepartmentsTaken(OperationError):
+    """Some of many departments cannot be made, since they or their names are there; nothing was changed.
+
+    Attributes:
+        problems: one for each department.
+    """
+
+    code = "departments_taken"
+
+    def __init__(self, problems: Sequence[str], hint: str | None) -> None:
+        listing = "".join(f"\n  {problem}" for problem in problems)
+        super().__init__(f"not all of the departments can be added; nothing was changed:{listing}", hint)
+        self.problems = tuple(problems)
 
 
 class DepartmentVanished(OperationError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fedschema.errors.kinds import OperationError
+from fedschema.errors.kinds import OperationError, UsageError
 
 
 class DepartmentMoved(OperationError):
@@ -37,6 +37,70 @@ class LockTimeout(OperationError):
         super().__init__(
             f"{what} waited too long for a lock: {reason}; nothing was changed",
             "end the session that holds it (pg_stat_activity, pg_blocking_pids) and run the command again",
+        )
+
+
+class LockHeldTooLong(OperationError):
+    """A department's transaction held its locks for longer than its users were to wait."""
+
+    code = "lock_held_too_long"
+
+    def __init__(self, department: str, seconds: float) -> None:
+        super().__init__(
+            f"department {department}: its transaction took longer than {seconds:g} s, and was cancelled for those who "
+            "wait for its tables; nothing was changed",
+            "run it at a quieter hour, or let it take longer: --max-lock-hold 60s",
+        )
+
+
+class StatementTimeout(OperationError):
+    """A statement ran for longer than statement_timeout allows."""
+
+    code = "statement_timeout"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what}: a statement ran for longer than it may; nothing was changed",
+            "let it take longer: --statement-timeout 10m",
+        )
+
+
+class Cancelled(OperationError):
+    """What ran was cancelled, by Ctrl-C or by an administrator of the server."""
+
+    code = "cancelled"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} was cancelled; nothing was changed", "run the command again: it goes on from there")
+
+
+class InvalidBudget(UsageError):
+    """How many departments may fail is neither a number nor a percentage."""
+
+    code = "invalid_budget"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"{text!r} is neither a number of departments nor a part of them", "--max-failures 3, or 5%")
+
+
+class NoRoom(UsageError):
+    """More connections were asked for than the server has left."""
+
+    code = "no_room"
+
+    def __init__(self, wanted: int, left: int) -> None:
+        super().__init__(f"the server has room for {left} more connections, not {wanted}", f"--jobs {left}")
+
+
+class CanaryFailed(OperationError):
+    """A canary was migrated and does not stand the checks, so nothing more was begun."""
+
+    code = "canary_failed"
+
+    def __init__(self, department: str, holes: Sequence[str]) -> None:
+        super().__init__(
+            f"department {department} was migrated as a canary and does not stand the checks: {'; '.join(holes)}",
+            f"fedschema validate {department}",
         )
 
 

@@ -12,8 +12,13 @@ class InvalidMoment(UsageError):
 
     code = "invalid_moment"
 
-    def __init__(self, text: str, wanted: str = "a span of time or a future moment") -> None:
-        super().__init__(f"{text!r} is not {wanted}", "for example: 30d, 24h, 2w or 2027-01-31")
+    def __init__(
+        self,
+        text: str,
+        wanted: str = "a span of time or a future moment",
+        hint: str = "for example: 30d, 24h, 2w or 2027-01-31",
+    ) -> None:
+        super().__init__(f"{text!r} is not {wanted}", hint)
 
 
 class InvalidLogin(UsageError):

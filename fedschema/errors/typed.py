@@ -103,3 +103,23 @@ class ForeignRevision(UsageError):
             f"revision {revision} belongs to {owner} and can never be applied to {target}",
             "fedschema history --revisions",
         )
+
+
+class InvalidRoster(UsageError):
+    """A list of departments cannot be used; every problem of every line is named.
+
+    Attributes:
+        source: the file.
+        problems: one for each thing that is wrong, by line.
+    """
+
+    code = "invalid_roster"
+
+    def __init__(self, source: str, problems: Sequence[str]) -> None:
+        listing = "".join(f"\n  {problem}" for problem in problems)
+        super().__init__(
+            f"{source} cannot be used; nothing was changed:{listing}",
+            "its first line is: department_id,name,admin_email (only the first is needed); then a line a department",
+        )
+        self.source = source
+        self.problems = tuple(problems)

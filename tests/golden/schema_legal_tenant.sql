@@ -7,7 +7,6 @@ CALL federation.register_department('legal', 'Legal Department', NULL);
 
 CREATE ROLE legal_role LOGIN CONNECTION LIMIT 100;
 ALTER ROLE legal_role SET search_path = legal_tenant;
-CALL federation.claim_role('legal');
 
 CREATE SCHEMA legal_tenant;
 GRANT USAGE ON SCHEMA legal_tenant
@@ -1371,6 +1370,9 @@ CALL federation.record_migration('legal', 'tenant_0007_retention', 'upgrade', 's
 -- Nothing is committed that stands open.
 CALL federation.assert_walls('legal');
 
+-- As late as can be: from PostgreSQL 16 on, granting a role holds a lock on it to the end of the transaction, and all
+-- departments are granted the same one. Those that are made at the same time would wait for each other from here on.
+CALL federation.claim_role('legal');
 UPDATE federation.departments SET status = 'ACTIVE' WHERE department_id = 'legal';
 
 COMMIT;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,13 +14,21 @@ from fedschema.connections import owner_transaction
 from fedschema.department import Department
 from fedschema.errors import (
     BranchWouldGo,
+    Cancelled,
     ConnectionLost,
     DepartmentMoved,
     FedschemaError,
+    LockTimeout,
     NeedsConfirmation,
     StatementFailed,
 )
+from fedschema.fleet.pace import Pace
 from fedschema.plans import Plan
+
+
+def _sleep(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +44,51 @@ class Confirmation:
     hint: str
 
 
-def run_plan(connection: psycopg.Connection, department: Department, plan: Plan, confirmation: Confirmation) -> None:
-    """Take one department along a plan.
+def run_plan(  # noqa: PLR0913 - what a department's migration is made of
+    connection: psycopg.Connection,
+    department: Department,
+    plan: Plan,
+    confirmation: Confirmation,
+    *,
+    pace: Pace | None = None,
+    wait: Callable[[float], bool] = _sleep,
+) -> None:
+    """Take one department along a plan; one that cannot have its locks is tried again.
 
     Args:
         connection: an autocommit connection, used by nobody else meanwhile.
         department: it has to be where the plan starts.
         plan: see `fedschema.plans`.
         confirmation: whether a step may drop what holds rows.
+        pace: how long it waits for locks and holds them, how often it tries.
+        wait: waits between two attempts, seconds; true when that is cut short and the attempts end.
 
     Raises:
         DepartmentMoved: another command was there first.
         WouldLoseRows: the plan drops what holds rows and nobody confirmed it.
         StatementFailed, WallsMissing, LockTimeout, …: nothing was changed; the failure is in the history.
     """
-    batch = batches.migration(department, plan)
+    pace = pace or Pace()
     first = plan.steps[0]
-    with (
-        recorded_failures(connection, department, first.direction, lambda: first.revision),
-        owner_transaction(connection, batch.what),
-    ):
+    with recorded_failures(connection, department, first.direction, lambda: first.revision):
+        attempt = 0
+        while True:
+            try:
+                _attempt(connection, department, plan, confirmation, pace)
+            except LockTimeout:
+                if attempt >= pace.retries or wait(pace.pause_before(attempt)):
+                    raise
+                attempt += 1
+            else:
+                return
+
+
+def _attempt(
+    connection: psycopg.Connection, department: Department, plan: Plan, confirmation: Confirmation, pace: Pace
+) -> None:
+    batch = batches.migration(department, plan)
+    with pace.held_briefly(connection, department), owner_transaction(connection, batch.what):
+        pace.apply(connection)
         refuse_collateral(department, plan, confirmation)
         if not confirmation.given and losses.may_lose_rows(plan.script(department)):
             losses.refuse_losses(connection, department, _rehearsal(connection, batch, plan), confirmation.hint)
@@ -88,11 +122,11 @@ def recorded_failures(
         direction: ``upgrade``, ``downgrade`` or ``stamp``.
         running: says which revision was running, where the error does not; None when none was, so that none failed.
 
-    A refusal (rows would be lost, another command was first) is no failure and leaves no row.
+    A refusal (rows would be lost, another command was first, somebody cancelled it) is no failure and leaves no row.
     """
     try:
         yield
-    except (NeedsConfirmation, DepartmentMoved, ConnectionLost):
+    except (NeedsConfirmation, DepartmentMoved, ConnectionLost, Cancelled):
         raise
     except FedschemaError as error:
         revision = (error.revision if isinstance(error, StatementFailed) else None) or running()

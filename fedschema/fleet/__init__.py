@@ -1,0 +1,1 @@
+"""A fleet's work: each department in a transaction of its own, in an order, at a pace."""
