@@ -20,6 +20,8 @@ from fedschema.errors import FedschemaError
 from fedschema.plans import Plan
 from fedschema.rendering import Templates, quote_literal
 
+#: How long the server is given to hear of a cancellation, seconds.
+_CANCEL_TIMEOUT = 5.0
 _SECRET = re.compile(r"(PASSWORD\s+)'[^']*'", re.IGNORECASE)
 
 
@@ -95,12 +97,29 @@ def execute(connection: psycopg.Connection, batch: Batch, plan: Plan | None = No
         FedschemaError: the translated error of the first statement that failed; the caller's transaction is then over.
     """
     assert connection.info.transaction_status is pq.TransactionStatus.INTRANS, "a batch needs a transaction around it"  # noqa: S101
-    connection.pgconn.send_query(batch.sql.encode())
-    results = connection.wait(generators.execute(connection.pgconn))
+    try:
+        connection.pgconn.send_query(batch.sql.encode())
+        results = connection.wait(generators.execute(connection.pgconn))
+    except BaseException:
+        _leave(connection)
+        raise
     failed = results[-1] if results else None
     if failed is not None and failed.status == pq.ExecStatus.FATAL_ERROR:
         error = error_from_result(failed, encoding="utf-8")
         raise _explained(error, batch, plan, len(results) - 1) from error
+
+
+def _leave(connection: psycopg.Connection) -> None:
+    """End what an interrupt left running: one that comes just after the message was sent is seen by nobody else."""
+    if connection.pgconn.transaction_status is not pq.TransactionStatus.ACTIVE:
+        return
+    try:
+        connection.cancel_safe(timeout=_CANCEL_TIMEOUT)
+    except psycopg.Error:
+        connection.close()  # the server rolls back when it finds nobody there
+        return
+    while connection.pgconn.get_result() is not None:
+        pass
 
 
 def _explained(error: psycopg.Error, batch: Batch, plan: Plan | None, position: int) -> FedschemaError:
