@@ -37,8 +37,11 @@ def cancel_until(ended: Callable[[], bool], running: Callable[[], Iterable[psyco
     """
     while True:
         for connection in running():
-            with suppress(psycopg.Error):
+            try:
                 connection.cancel_safe(timeout=_CANCEL_TIMEOUT)
+            except Exception:  # noqa: BLE001 - whatever it was, nobody else would cancel
+                with suppress(Exception):
+                    connection.cancel()
         if ended():
             return
 
