@@ -42,8 +42,8 @@ def _in_use(database: Database, department: str, seconds: float) -> Iterator[Non
 
 def test_department_in_use_is_tried_again_until_it_is_free(make_fleet: MakeFleet) -> None:
     fleet = make_fleet(4)
-    with _in_use(fleet.database, "d01", 1.0):
-        results = fleet.upgrade("--jobs", "2", "--lock-timeout", "200ms", "--retries", "5")
+    with _in_use(fleet.database, "d01", 4.0):
+        results = fleet.upgrade("--jobs", "2", "--lock-timeout", "200ms", "--retries", "30")
 
     assert statuses(results) == {"upgraded": list(fleet.ids)}
     assert results["d01"]["duration_seconds"] > 0.6
