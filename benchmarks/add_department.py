@@ -18,20 +18,17 @@ import json
 import statistics
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import psycopg
 
-from benchmarks import contestants, findings
+from benchmarks import command, contestants, findings
 from benchmarks.contestants import Contestant
-from benchmarks.errors import BenchmarkFailed
 from benchmarks.findings import Finding
 from benchmarks.ground import Ground, draw_department, prepared_ground
 from benchmarks.imports import imports_of_add
 from benchmarks.pairs import race, seconds
 from benchmarks.proxy import Proxy, running_proxy
-from benchmarks.report import Report, print_json, print_table
-from fedschema.errors import FedschemaError
+from benchmarks.report import Report
 
 #: What is promised: times psql's time, seconds more than psql's, round trips a department.
 IN_PROCESS_RATIO = 1.1
@@ -47,33 +44,13 @@ _PINGS = 20
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and return the exit status."""
-    options = _parser().parse_args(arguments)
-    show = print_json if options.json else print_table
-    try:
-        report = measure(options)
-    except (BenchmarkFailed, FedschemaError, psycopg.Error) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    show(report)
-    return 0 if report.within else 1
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.add_department", description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=_positive, default=10, metavar="N", help="pairs of runs in each race (10)")
-    server = parser.add_mutually_exclusive_group()
-    server.add_argument("--bindir", type=Path, metavar="DIR", help="programs of the throwaway server")
-    server.add_argument("--url", help="a superuser's URL of a running server, instead of a throwaway one")
-    parser.add_argument("--existing", type=int, default=0, metavar="N", help="departments to be there before (0)")
-    parser.add_argument("--imports", action="store_true", help="show what the command imports, by package")
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
-    return int(text)
+    options = command.parser("benchmarks.add_department", __doc__)
+    options.add_argument(
+        "--runs", type=command.positive, default=10, metavar="N", help="pairs of runs in each race (10)"
+    )
+    options.add_argument("--existing", type=int, default=0, metavar="N", help="departments to be there before (0)")
+    options.add_argument("--imports", action="store_true", help="show what the command imports, by package")
+    return command.run(options, measure, arguments)
 
 
 def measure(options: argparse.Namespace) -> Report:

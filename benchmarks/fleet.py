@@ -22,16 +22,15 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks import contestants
+from benchmarks import command, contestants
 from benchmarks.errors import BenchmarkFailed
 from benchmarks.findings import Finding
 from benchmarks.ground import PROJECT, Ground, new, prepared_ground
 from benchmarks.pairs import seconds
-from benchmarks.report import Report, print_json, print_table
+from benchmarks.report import Report
 from fedschema import batches, passwords, releases, tenancy
 from fedschema.compiler import Compiler
 from fedschema.department import Department
-from fedschema.errors import FedschemaError
 from fedschema.releases import Direction, Outcome, Release
 from fedschema.settings import Project
 from fedschema.workers import Halt, Workers
@@ -69,26 +68,14 @@ _DOWN = "ALTER TABLE {{ department.schema | ident }}.contacts DROP COLUMN benchm
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and return the exit status."""
-    options = _parser().parse_args(arguments)
-    show = print_json if options.json else print_table
-    try:
-        report = measure(options)
-    except (BenchmarkFailed, FedschemaError, psycopg.Error) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    show(report)
-    return 0 if report.within else 1
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--departments", type=int, default=100, metavar="N", help="size of the fleet (100)")
-    parser.add_argument("--floor", type=int, default=20, metavar="N", help="departments that psql is timed on (20)")
-    server = parser.add_mutually_exclusive_group()
-    server.add_argument("--bindir", type=Path, metavar="DIR", help="programs of the throwaway server")
-    server.add_argument("--url", help="a superuser's URL of a running server, instead of a throwaway one")
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    return parser
+    options = command.parser("benchmarks.fleet", __doc__)
+    options.add_argument(
+        "--departments", type=command.positive, default=100, metavar="N", help="size of the fleet (100)"
+    )
+    options.add_argument(
+        "--floor", type=command.positive, default=20, metavar="N", help="departments that psql is timed on (20)"
+    )
+    return command.run(options, measure, arguments)
 
 
 def measure(options: argparse.Namespace) -> Report:
@@ -142,16 +129,16 @@ def _release(ground: Ground, compiler: Compiler, fleet: list[Department], floor:
     """Ship the release in this process, take it back, ship it by the command; then ask for what is done already."""
     per_department = _psql_release(ground, compiler, fleet[:floor]) / floor
     expected = per_department * len(fleet)
-    _migrate(ground, compiler, Release(Direction.DOWNGRADE, "-1", confirmed=frozenset(fleet)), fleet[:floor])
+    _migrate(ground, compiler, Release(Direction.DOWNGRADE, "-1", all_confirmed=True), fleet[:floor])
     took = seconds(lambda: _migrate(ground, compiler, Release(Direction.UPGRADE, "head"), fleet))
     yield _times(f"release to {len(fleet)}, in a running process", expected, took, IN_PROCESS_RATIO)
-    _migrate(ground, compiler, Release(Direction.DOWNGRADE, "-1", confirmed=frozenset(fleet)), fleet)
-    command = [str(contestants.console_script()), "--config", str(compiler.project.ini), "upgrade"]
-    took = seconds(lambda: contestants.run(command, ground))
+    _migrate(ground, compiler, Release(Direction.DOWNGRADE, "-1", all_confirmed=True), fleet)
+    upgrade = [str(contestants.console_script()), "--config", str(compiler.project.ini), "upgrade"]
+    took = seconds(lambda: contestants.run(upgrade, ground))
     yield _times(f"release to {len(fleet)}, the whole command", expected, took, COMMAND_RATIO)
     version = [str(contestants.console_script()), "--version"]
     floor_seconds = min(seconds(lambda: contestants.run(version, ground)) for _ in range(3))
-    nothing = min(seconds(lambda: contestants.run(command, ground)) for _ in range(3))
+    nothing = min(seconds(lambda: contestants.run(upgrade, ground)) for _ in range(3))
     yield Finding(
         f"upgrade of {len(fleet)} with nothing to do, over --version", "s", nothing - floor_seconds,
         limit=NOTHING_TO_DO_SECONDS,

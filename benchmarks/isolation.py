@@ -16,20 +16,18 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from benchmarks import findings
+from benchmarks import command, findings
 from benchmarks.errors import BenchmarkFailed
 from benchmarks.findings import Finding
 from benchmarks.ground import Ground, new, prepared_ground
 from benchmarks.pairs import Pair, seconds
-from benchmarks.report import Report, print_json, print_table
+from benchmarks.report import Report
 from fedschema import audit_channel, gateways, passwords, sharing, tenancy
 from fedschema.department import Department
-from fedschema.errors import FedschemaError
 from fedschema.sharing import PermissionType, Sharing
 
 #: What is promised: times the time of the same query without row-level security.
@@ -85,27 +83,22 @@ class Question:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and return the exit status."""
-    options = _parser().parse_args(arguments)
-    show = print_json if options.json else print_table
-    try:
-        report = measure(options)
-    except (BenchmarkFailed, FedschemaError, psycopg.Error) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    show(report)
-    return 0 if report.within else 1
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.isolation", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--runs", type=int, default=15, metavar="N", help="pairs of runs of each query (15)")
-    parser.add_argument("--rows", type=int, default=1_000_000, metavar="N", help="rows of each table (1,000,000)")
-    parser.add_argument("--documents", type=int, default=100_000, metavar="N", help="documents for ILIKE (100,000)")
-    server = parser.add_mutually_exclusive_group()
-    server.add_argument("--bindir", type=Path, metavar="DIR", help="programs of the throwaway server")
-    server.add_argument("--url", help="a superuser's URL of a running server, instead of a throwaway one")
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    return parser
+    options = command.parser("benchmarks.isolation", __doc__)
+    runs, rows, documents = (15, 1_000_000, 100_000)
+    options.add_argument(
+        "--runs", type=command.positive, default=runs, metavar="N", help=f"pairs of each query ({runs})"
+    )
+    options.add_argument(
+        "--rows", type=command.positive, default=rows, metavar="N", help=f"rows of each table ({rows:,})"
+    )
+    options.add_argument(
+        "--documents",
+        type=command.positive,
+        default=documents,
+        metavar="N",
+        help=f"documents for ILIKE ({documents:,})",
+    )
+    return command.run(options, measure, arguments)
 
 
 def measure(options: argparse.Namespace) -> Report:
@@ -210,6 +203,10 @@ def _lines(
             _race(Question(department, _SEARCH, {"text": text}, times), function, runs),
             SEARCH_RATIO,
         )
+
+    bare = _SEARCH.replace("plain.documents", f"{TARGET.schema}.drive_document_repository")
+    without = _race(Question(department, _SEARCH, {"text": "rare7"}), Question(department, bare, {"text": "rare7"}), 3)
+    yield findings.ratio("the same rare word without the function, under the policies", without, None)
 
     gateway.execute("SET ROLE cross_dept_query_role")
     gateway.execute("SELECT set_config('app.source_department', %s, false)", (SOURCE.id,))

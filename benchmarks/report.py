@@ -94,7 +94,7 @@ def _shown(figure: float | str | None, unit: str) -> str:
         return ""
     return {
         "s": f"{figure:.3f} s",
-        "times": f"{figure:.2f} x",
+        "times": f"{figure:.2f} x" if figure >= 0.1 else f"{figure:.4f} x",
         "s more": f"{figure:+.3f} s",
         "microseconds": f"{figure:.0f} us",
         "MB": f"{figure:.0f} MB",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from psycopg.rows import class_row
 
-from fedschema import logins, registry
+from fedschema import events, logins, registry
 from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
 from fedschema.errors import LoginExists, UnknownLogin
@@ -46,7 +46,7 @@ def create(conninfo: str, compiler: Compiler, login: str, password: Password) ->
             if logins.look(connection, login):
                 raise LoginExists(login)
             logins.ensure(connection, LoginKind.ADMINISTRATOR, login, verifier)
-            logins.record(connection, "ADMINISTRATOR_CREATED", login)
+            events.record(connection, "ADMINISTRATOR_CREATED", login=login)
 
 
 def rotate(conninfo: str, compiler: Compiler, login: str, password: Password) -> None:
@@ -69,7 +69,7 @@ def remove(conninfo: str, compiler: Compiler, login: str) -> bool:
         if not found.can_login:
             raise UnknownLogin(login, LoginKind.ADMINISTRATOR.word)
         gone = logins.retire(connection, LoginKind.ADMINISTRATOR, login)
-        logins.record(connection, "ADMINISTRATOR_REMOVED", login)
+        events.record(connection, "ADMINISTRATOR_REMOVED", login=login)
         return gone
 
 

@@ -14,14 +14,12 @@ from psycopg import generators, pq
 from psycopg.errors import error_from_result
 
 from fedschema import statements
-from fedschema.connections import BECOME_OWNER, translate
+from fedschema.connections import BECOME_OWNER, cancel, translate
 from fedschema.department import Department
 from fedschema.errors import FedschemaError
 from fedschema.plans import Plan
 from fedschema.rendering import Templates, quote_literal
 
-#: How long the server is given to hear of a cancellation, seconds.
-_CANCEL_TIMEOUT = 5.0
 _SECRET = re.compile(r"(PASSWORD\s+)'[^']*'", re.IGNORECASE)
 
 
@@ -110,16 +108,10 @@ def execute(connection: psycopg.Connection, batch: Batch, plan: Plan | None = No
 
 
 def _leave(connection: psycopg.Connection) -> None:
-    """End what an interrupt left running: one that comes just after the message was sent is seen by nobody else."""
-    if connection.pgconn.transaction_status is not pq.TransactionStatus.ACTIVE:
-        return
-    try:
-        connection.cancel_safe(timeout=_CANCEL_TIMEOUT)
-    except psycopg.Error:
-        connection.close()  # the server rolls back when it finds nobody there
-        return
-    while connection.pgconn.get_result() is not None:
-        pass
+    """End what an interrupt left running: psycopg does it for one that comes while it waits, and for no other."""
+    if connection.info.transaction_status is pq.TransactionStatus.ACTIVE:
+        cancel(connection)
+        connection.close()  # whatever became of the cancellation: the server rolls back when it finds nobody there
 
 
 def _explained(error: psycopg.Error, batch: Batch, plan: Plan | None, position: int) -> FedschemaError:

@@ -6,7 +6,7 @@ each department of the fleet.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -46,6 +46,15 @@ _VISIBLE_TO_ADMIN = """
 """
 
 
+#: By name rather than by to_regclass, which fails on a schema that is somebody else's.
+_HAVING = """
+    SELECT namespace.nspname::text
+    FROM pg_catalog.pg_class AS class
+    JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
+    WHERE class.relname = %(table)s AND class.relkind IN ('r', 'p') AND namespace.nspname = ANY(%(schemas)s)
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of one table; the numbers stay the same when something is renamed."""
@@ -59,6 +68,11 @@ class Column:
     def key(self) -> tuple[int, int]:
         """What identifies the column."""
         return self.table_oid, self.number
+
+
+def schemas_with(connection: psycopg.Connection, table: str, schemas: Sequence[str]) -> set[str]:
+    """Return those of the schemas that have a table of that name."""
+    return {row[0] for row in connection.execute(_HAVING, {"table": table, "schemas": list(schemas)})}
 
 
 def tables(connection: psycopg.Connection, schema: str) -> list[str]:

@@ -39,7 +39,8 @@ class Compiler:
         self.templates = Templates(project.templates)
         self._plans: dict[tuple[object, ...], Plan] = {}
         self._lineages: dict[bool, Lineage] = {}
-        self._compiling = threading.RLock()  # Alembic's `op` is one per process
+        #: Held while Alembic runs in this process: its `op` is one for all threads.
+        self.alembic = threading.RLock()
 
     @cached_property
     def blueprint(self) -> Blueprint:
@@ -90,13 +91,13 @@ class Compiler:
             UnknownRevision, ForeignRevision: see `Lineage.upgrade_steps`.
             CompilationFailed: when a revision fails, or needs a connection and does not say so.
         """
-        with self._compiling:
+        with self.alembic:
             lineage = self.lineage(department)
             return self._kept("upgrade", lineage, start, lineage.upgrade_steps(start, destination))
 
     def downgrade(self, department: Department | None, start: Heads, destination: str) -> Plan:
         """Compile the way down from `start` to `destination`; raises as `upgrade` does."""
-        with self._compiling:
+        with self.alembic:
             lineage = self.lineage(department)
             steps = lineage.downgrade_steps(start, destination)
             plan = self._kept("downgrade", lineage, start, steps)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_SECONDS = 10
 OLDEST_SERVER = 140000
+_CANCEL_SECONDS = 5.0
 MAX_PORT = 65535
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
@@ -184,6 +185,18 @@ def driver_of(connection: sa.Connection) -> psycopg.Connection:
     raw = connection.connection.driver_connection
     assert isinstance(raw, psycopg.Connection)  # noqa: S101 - `engine` makes no other
     return raw
+
+
+def cancel(connection: psycopg.Connection) -> bool:
+    """Ask the server to end what runs on a connection, from whichever thread; tell whether it heard.
+
+    Whatever keeps it from hearing is no reason to fail: it is asked again, or the connection is given up.
+    """
+    try:
+        connection.cancel_safe(timeout=_CANCEL_SECONDS)
+    except Exception:  # noqa: BLE001 - not only psycopg's: the socket may go away in between
+        return False
+    return True
 
 
 @contextmanager

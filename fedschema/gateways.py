@@ -89,7 +89,8 @@ def remove(conninfo: str, compiler: Compiler, login: str, departments: Sequence[
         )
         if not gone.rowcount and (wanted or login not in _idle(connection)):
             raise UnknownEntitlement(login, wanted)
-        if any(entitlement.login_role == login for entitlement in _entitlements(connection)):
+        left = connection.execute("SELECT FROM federation.gateway_entitlements WHERE login_role = %s LIMIT 1", (login,))
+        if left.rowcount:
             return False
         return logins.retire(connection, LoginKind.GATEWAY, login)
 
@@ -97,13 +98,6 @@ def remove(conninfo: str, compiler: Compiler, login: str, departments: Sequence[
 def rotate(conninfo: str, compiler: Compiler, login: str, password: Password) -> None:
     """Give a gateway's login another password; see `logins.rotate`."""
     logins.rotate(conninfo, compiler, LoginKind.GATEWAY, login, password)
-
-
-def idle(conninfo: str, compiler: Compiler) -> list[str]:
-    """Return the gateways' logins that may speak for nobody: those whose departments were dropped."""
-    with connect(conninfo) as connection, owner_transaction(connection, "reading the gateways"):
-        registry.require_control_plane(connection, compiler.blueprint.control_plane)
-        return _idle(connection)
 
 
 def _idle(connection: psycopg.Connection) -> list[str]:
@@ -122,18 +116,15 @@ def _idle(connection: psycopg.Connection) -> list[str]:
     return [login for (login,) in rows]
 
 
-def entitlements(conninfo: str, compiler: Compiler) -> list[Entitlement]:
-    """Return who may speak for whom."""
+def entitlements(conninfo: str, compiler: Compiler) -> tuple[list[Entitlement], list[str]]:
+    """Return who may speak for whom, and the gateways that may speak for nobody: their departments were dropped."""
     with connect(conninfo) as connection, owner_transaction(connection, "reading the gateways"):
         registry.require_control_plane(connection, compiler.blueprint.control_plane)
-        return _entitlements(connection)
-
-
-def _entitlements(connection: psycopg.Connection) -> list[Entitlement]:
-    with connection.cursor(row_factory=class_row(Entitlement)) as cursor:
-        return cursor.execute(
-            """
-            SELECT login_role::text, department_id, granted_by, granted_at
-            FROM federation.gateway_entitlements ORDER BY login_role, department_id NULLS FIRST
-            """
-        ).fetchall()
+        with connection.cursor(row_factory=class_row(Entitlement)) as cursor:
+            found = cursor.execute(
+                """
+                SELECT login_role::text, department_id, granted_by, granted_at
+                FROM federation.gateway_entitlements ORDER BY login_role, department_id NULLS FIRST
+                """
+            ).fetchall()
+        return found, _idle(connection)

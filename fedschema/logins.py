@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from fedschema import registry
+from fedschema import events, registry
 from fedschema.compiler import Compiler
 from fedschema.connections import BECOME_OWNER, connect, owner_transaction
 from fedschema.department import NAME_BYTES
@@ -224,18 +224,7 @@ def rotate(conninfo: str, compiler: Compiler, kind: LoginKind, name: str, passwo
             registry.require_control_plane(connection, compiler.blueprint.control_plane)
             require(connection, kind, name)
             set_password(connection, name, verifier)
-            record(connection, f"{kind.word.upper()}_PASSWORD_ROTATED", name)
-
-
-def record(connection: psycopg.Connection, event: str, name: str) -> None:
-    """Put on record what became of a login, in the same transaction."""
-    connection.execute(
-        """
-        INSERT INTO federation.security_audit (event_type, user_role, details, created_at)
-        VALUES (%s, session_user, jsonb_build_object('login', %s::text), clock_timestamp())
-        """,
-        (event, name),
-    )
+            events.record(connection, f"{kind.name}_PASSWORD_ROTATED", login=name)
 
 
 def set_password(connection: psycopg.Connection, name: str, verifier: str) -> None:

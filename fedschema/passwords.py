@@ -7,20 +7,21 @@ here, since ``ALTER ROLE … PASSWORD 'plain'`` ends up in server logs and in pg
 from __future__ import annotations
 
 import secrets
-import stat
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
 
+from fedschema import private_files
 from fedschema.errors import InvalidPassword
+from fedschema.private_files import Unusable
 
 #: 24 random bytes are 192 bits, as 32 characters that need no quoting in a URL.
 RANDOM_BYTES = 24
 MIN_LENGTH = 12
 #: libpq and most clients read at most this much.
 MAX_LENGTH = 1000
+_MAX_FILE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +78,7 @@ def from_file(path: Path) -> Password:
     """
     made = generate()
     try:
-        # Written before it gets its name, so that a command that is killed here leaves no empty file.
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8") as file:
-            file.write(f"{made.text}\n")
-            file.flush()
-            path.hardlink_to(file.name)
+        private_files.create(path, made.text)
     except FileExistsError:
         return read_file(path)
     except OSError as error:
@@ -96,12 +93,8 @@ def read_file(path: Path) -> Password:
         InvalidPassword: with the reason; the password is not repeated.
     """
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InvalidPassword(f"file {path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError:
-        raise InvalidPassword(f"file {path} is no text") from None
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise InvalidPassword(f"file {path} can be read by others (mode {mode:o}); chmod 600 {path}")
+        text = private_files.read(path, _MAX_FILE_BYTES)
+    except Unusable as error:
+        mend = f"; {error.mend}" if error.mend else ""
+        raise InvalidPassword(f"file {path} {error.reason}{mend}") from None
     return Password(parse(text).text, file=path)

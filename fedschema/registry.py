@@ -6,28 +6,26 @@ Everything here runs inside `connections.owner_transaction`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 import psycopg
 from psycopg import sql
+from psycopg.errors import InvalidSchemaName, UndefinedTable
 from psycopg.rows import class_row
 
+from fedschema import catalogue
 from fedschema.department import Department
 from fedschema.errors import ControlPlaneAhead, ControlPlaneBehind, UnknownDepartment
-from fedschema.versions import ControlPlaneRevisions, Heads
+from fedschema.versions import VERSION_TABLE, ControlPlaneRevisions, Heads
 
 ACTIVE = "ACTIVE"
 DEPROVISIONED = "DEPROVISIONED"
 
-#: By name rather than by to_regclass, which fails on a schema that is somebody else's.
-_HAS_VERSION_TABLE = """
-    SELECT namespace.nspname::text
-    FROM pg_catalog.pg_class AS class
-    JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
-    WHERE class.relname = 'alembic_version' AND namespace.nspname = ANY(%(schemas)s)
-"""
+#: How often a look at version tables is repeated because a department was dropped in the middle of it.
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ def control_plane_heads(connection: psycopg.Connection) -> Heads | None:
     if connection.execute("SELECT FROM pg_catalog.pg_roles WHERE rolname = 'federation_owner'").rowcount == 0:
         return None
     connection.execute("SET LOCAL ROLE federation_owner")
-    if connection.execute(_HAS_VERSION_TABLE, {"schemas": ["federation"]}).rowcount == 0:
+    if not catalogue.schemas_with(connection, VERSION_TABLE, ["federation"]):
         return None
     rows = connection.execute("SELECT version_num FROM federation.alembic_version").fetchall()
     return tuple(row[0] for row in rows)
@@ -137,12 +135,15 @@ def revisions(connection: psycopg.Connection, departments: Sequence[Department])
     Returns:
         the rows of each department's version table; None for one that has no such table.
     """
-    present = {
-        row[0]
-        for row in connection.execute(
-            _HAS_VERSION_TABLE, {"schemas": [department.schema for department in departments]}
-        )
-    }
+    for _ in range(_ATTEMPTS - 1):
+        # One that was dropped after it was seen is not there any more: look again.
+        with suppress(UndefinedTable, InvalidSchemaName), connection.transaction():
+            return _revisions(connection, departments)
+    return _revisions(connection, departments)
+
+
+def _revisions(connection: psycopg.Connection, departments: Sequence[Department]) -> dict[Department, Heads | None]:
+    present = catalogue.schemas_with(connection, VERSION_TABLE, [department.schema for department in departments])
     parts = [
         sql.SQL("SELECT {}, version_num::text FROM {}").format(
             sql.Literal(department.id), sql.Identifier(department.schema, "alembic_version")

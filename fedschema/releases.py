@@ -14,7 +14,6 @@ from fedschema.department import Department
 from fedschema.errors import FedschemaError, NoRoom
 from fedschema.fleet.release import Ask, Direction, OnError, Outcome, Release, Result
 from fedschema.fleet.run import Run
-from fedschema.fleet.schedule import waves
 from fedschema.plans import Plan
 from fedschema.positions import Position, position_of
 from fedschema.registry import MigrationRecord
@@ -32,6 +31,7 @@ __all__ = [
     "history",
     "migrate",
     "position_of",
+    "prepare",
     "revisions",
     "status",
 ]
@@ -62,26 +62,36 @@ def migrate(  # noqa: PLR0913 - what a release is made of
         halt: ends it early; what was not begun is skipped.
 
     Raises:
-        UnknownDepartment, UnknownRevision, ForeignRevision, CompilationFailed: before anything is touched.
+        As `prepare` does.
+    """
+    yield from prepare(conninfo, compiler, wanted, release).results(ask, halt)
+
+
+def prepare(conninfo: str, compiler: Compiler, wanted: Sequence[Department], release: Release) -> Run:
+    """Look where departments are and compile the way of each; nothing is changed.
+
+    Args:
+        conninfo: the database.
+        compiler: the project.
+        wanted: the departments; empty means all.
+        release: what is asked for.
+
+    Raises:
+        UnknownDepartment, UnknownRevision, ForeignRevision, CompilationFailed
         ControlPlaneMissing, ControlPlaneBehind, ControlPlaneAhead
         NoRoom: more connections were asked for than the server has left.
     """
-    with connect(conninfo) as connection:
+    with connect(conninfo) as connection:  # no connection is kept for the run: a pool may have a single one
         found = positions.read(connection, compiler, wanted)
+        departments = {position.entry.department: position for position, _ in found}
         plans = {position.entry.department: _plan(compiler, position, heads, release) for position, heads in found}
-        jobs = _jobs(connection, release.jobs, len(plans))
         sizes = _sizes(connection, list(plans)) if release.canaries else {}
-    # No connection is kept meanwhile: a pool may have a single one.
-    run = Run(conninfo, compiler, release, {position.entry.department: position for position, _ in found}, plans)
-    yield from run.results(waves(list(plans), release.canaries, sizes, jobs), jobs, halt or Halt(), ask)
+        return Run(conninfo, compiler, release, departments, plans, sizes, _jobs(connection, release.jobs, len(plans)))
 
 
 def _plan(compiler: Compiler, position: Position, heads: Heads, release: Release) -> Plan | FedschemaError:
     """Compile a department's plan before anything is touched; a department in disorder fails by itself, later."""
-    if position.problem is not None:
-        return position.problem
-    compile_plan = compiler.upgrade if release.direction is Direction.UPGRADE else compiler.downgrade
-    return compile_plan(position.entry.department, heads, release.destination)
+    return position.problem or release.plan(compiler, position.entry.department, heads)
 
 
 def _jobs(connection: psycopg.Connection, wanted: int | None, departments: int) -> int:

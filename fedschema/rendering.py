@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +109,3 @@ class Templates:
             jinja2.TemplateError: when there is no such template, or it uses a value that was not given.
         """
         return self._environment.get_template(f"{name}.sql.j2").render(**values)
-
-
-@cache
-def templates(directory: Path) -> Templates:
-    """Return the templates of `directory`; they are compiled once a process."""
-    return Templates(directory)

@@ -6,6 +6,7 @@ also write there with plain SQL; these functions add clear reasons.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +19,13 @@ from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
 from fedschema.department import Department
 from fedschema.errors import GrantMissing, NotShareable, SameDepartment, SessionsRemain
+
+#: Infinity, and years that Python does not know, are as good as never and long ago.
+_GRANTS = """
+    SELECT source_department_id, target_department_id, permission_type, resource_type, enabled, granted_by, granted_at,
+           CASE WHEN expires_at < '9999-01-01Z' THEN greatest(expires_at, '0001-01-02Z') END AS expires_at
+    FROM federation.cross_dept_permissions
+"""
 
 
 class PermissionType(StrEnum):
@@ -151,7 +159,7 @@ def revoke(
             """,
             values,
         )
-        remaining = [found for found in _grants(connection) if _still_admits(found, sharing, resource)]
+        remaining = _still_admitting(connection, values) if resource != "*" else []
         if not gone.rowcount:
             raise GrantMissing(what, [found.resource_type for found in remaining])
     if terminate:
@@ -174,17 +182,9 @@ def resources(conninfo: str, compiler: Compiler) -> list[Resource]:
 
 
 def _grants(connection: psycopg.Connection) -> list[Grant]:
+    order = "ORDER BY source_department_id, target_department_id, permission_type, resource_type"
     with connection.cursor(row_factory=class_row(Grant)) as cursor:
-        return cursor.execute(
-            """
-            SELECT source_department_id, target_department_id, permission_type, resource_type, enabled, granted_by,
-                   granted_at,
-                   -- infinity, and years that Python does not know, are as good as never and long ago
-                   CASE WHEN expires_at < '9999-01-01Z' THEN greatest(expires_at, '0001-01-02Z') END AS expires_at
-            FROM federation.cross_dept_permissions
-            ORDER BY source_department_id, target_department_id, permission_type, resource_type
-            """
-        ).fetchall()
+        return cursor.execute(_GRANTS + order).fetchall()
 
 
 def _checked(connection: psycopg.Connection, compiler: Compiler, sharing: Sharing) -> str:
@@ -210,10 +210,15 @@ def _resources(connection: psycopg.Connection) -> list[Resource]:
         ).fetchall()
 
 
-def _still_admits(found: Grant, sharing: Sharing, resource: str) -> bool:
-    wanted = (sharing.source.id, sharing.target.id, sharing.permission.value)
-    same = (found.source_department_id, found.target_department_id, found.permission_type) == wanted
-    return same and found.enabled and resource != "*" and found.resource_type == "*"
+def _still_admitting(connection: psycopg.Connection, values: Mapping[str, object]) -> list[Grant]:
+    """Return the grant on everything that is in force for the same pair and kind, if there is one."""
+    in_force = """
+        WHERE source_department_id = %(source)s AND target_department_id = %(target)s
+          AND permission_type = %(permission)s AND resource_type = '*'
+          AND enabled AND (expires_at IS NULL OR expires_at > clock_timestamp())
+    """
+    with connection.cursor(row_factory=class_row(Grant)) as cursor:
+        return cursor.execute(_GRANTS + in_force, values).fetchall()
 
 
 def _values(sharing: Sharing, resource: str) -> dict[str, object]:

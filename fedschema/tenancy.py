@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from fedschema import batches, catalogue, logins, registry
+from fedschema import batches, catalogue, events, logins, registry
 from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
 from fedschema.department import Department
@@ -201,10 +201,4 @@ def rotate_password(conninfo: str, compiler: Compiler, department: Department, p
             if found is None or found.comment != expected:
                 raise DepartmentDamaged(department.id, f"its role {department.role} is missing or is somebody else's")
             logins.set_password(connection, department.role, verifier)
-            connection.execute(
-                """
-                INSERT INTO federation.security_audit (event_type, source_department_id, user_role, created_at)
-                VALUES ('DEPARTMENT_PASSWORD_ROTATED', %s, session_user, clock_timestamp())
-                """,
-                (department.id,),
-            )
+            events.record(connection, "DEPARTMENT_PASSWORD_ROTATED", department)

@@ -10,38 +10,32 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import psycopg
 
-from fedschema.connections import connect
+from fedschema.connections import cancel, connect
 from fedschema.errors import FedschemaError
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
-#: How long the server is given to hear of a cancellation, seconds.
-_CANCEL_TIMEOUT = 5.0
 #: A cancellation that comes between two statements is forgotten by the server, so it is told again, seconds.
-_CANCEL_AGAIN = 0.1
+CANCEL_AGAIN = 0.1
 
 
 def cancel_until(ended: Callable[[], bool], running: Callable[[], Iterable[psycopg.Connection]]) -> None:
     """Cancel what runs on connections again and again, until it has ended.
 
     Args:
-        ended: whether it has; may take a while to answer.
+        ended: whether it has; takes `CANCEL_AGAIN` seconds to say no.
         running: the connections on which something runs.
     """
     while True:
         for connection in running():
-            try:
-                connection.cancel_safe(timeout=_CANCEL_TIMEOUT)
-            except Exception:  # noqa: BLE001 - whatever it was, nobody else would cancel
-                with suppress(Exception):
-                    connection.cancel()
+            cancel(connection)
         if ended():
             return
 
@@ -57,15 +51,15 @@ class Halt:
     """Asks a run to end: once, so that nothing new begins; twice, so that what runs is cancelled and rolls back."""
 
     def __init__(self) -> None:
-        self._stopping = threading.Event()
+        self._stopping = False
         self._cancelling = threading.Event()
         self._running: set[psycopg.Connection] = set()
-        self._lock = threading.RLock()  # a signal may come while this thread holds it
+        self._lock = threading.Lock()
 
     @property
     def stopping(self) -> bool:
         """Nothing new is to begin."""
-        return self._stopping.is_set()
+        return self._stopping
 
     @property
     def cancelling(self) -> bool:
@@ -73,12 +67,12 @@ class Halt:
         return self._cancelling.is_set()
 
     def stop(self) -> None:
-        """Let what runs finish and begin nothing new."""
-        self._stopping.set()
+        """Let what runs finish and begin nothing new; a signal handler may do this, for it takes no lock."""
+        self._stopping = True
 
     def cancel(self) -> None:
         """Cancel what runs; each transaction is rolled back by the server."""
-        self._stopping.set()
+        self.stop()
         self._cancelling.set()
         threading.Thread(target=cancel_until, args=(self._all_ended, self._those_running), daemon=True).start()
 
@@ -87,7 +81,7 @@ class Halt:
             return list(self._running)
 
     def _all_ended(self) -> bool:
-        time.sleep(_CANCEL_AGAIN)
+        time.sleep(CANCEL_AGAIN)
         return not self._those_running()
 
     def wait(self, seconds: float) -> bool:
@@ -127,9 +121,32 @@ class Workers(Generic[Item, Outcome]):
     def run(self, items: Sequence[Item]) -> Iterator[tuple[Item, Outcome]]:
         """Do the work for each and yield each outcome as it is there; items that were not begun are left out.
 
+        A single job works in the thread of whoever asks, one by one: it goes on when the outcome before was taken.
+
         Raises:
             FedschemaError: no connection can be opened any more, and not all is done.
         """
+        yield from self._in_order(items) if self._jobs == 1 else self._side_by_side(items)
+
+    def _in_order(self, items: Sequence[Item]) -> Iterator[tuple[Item, Outcome]]:
+        connection: psycopg.Connection | None = None
+        try:
+            for item in items:
+                if self._halt.stopping:
+                    return
+                connection = self._usable(connection)
+                with self._halt.covering(connection):
+                    outcome = self._work(connection, item)
+                yield item, outcome
+        finally:
+            if connection is not None:
+                connection.close()
+
+    def _usable(self, connection: psycopg.Connection | None) -> psycopg.Connection:
+        """Return a connection that was not lost: this one, or another."""
+        return connect(self._conninfo) if connection is None or connection.closed or connection.broken else connection
+
+    def _side_by_side(self, items: Sequence[Item]) -> Iterator[tuple[Item, Outcome]]:
         waiting: queue.SimpleQueue[Item] = queue.SimpleQueue()
         for item in items:
             waiting.put(item)
@@ -172,13 +189,12 @@ class Workers(Generic[Item, Outcome]):
                     item = waiting.get_nowait()
                 except queue.Empty:
                     return
-                if connection is None or connection.closed or connection.broken:
-                    try:
-                        connection = connect(self._conninfo)
-                    except FedschemaError as error:
-                        waiting.put(item)  # for a worker that has a connection
-                        done.put(_Refused(error))
-                        return
+                try:
+                    connection = self._usable(connection)
+                except FedschemaError as error:
+                    waiting.put(item)  # for a worker that has a connection
+                    done.put(_Refused(error))
+                    return
                 with self._halt.covering(connection):
                     if self._halt.cancelling:  # it came too late for this connection to hear of it
                         return

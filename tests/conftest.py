@@ -26,12 +26,12 @@ from fedschema import federation, passwords, tenancy
 from fedschema.compiler import Compiler
 from fedschema.department import Department
 from fedschema.embedded import throwaway_server
+from fedschema.embedded.throwaway import ThrowawayServer
 from fedschema.settings import LIBPQ_VARIABLES, Project
 from fedschema.tenancy import NewDepartment
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = Project(ROOT / "alembic.ini")
-ROLES_OF_TESTS = "fedschema: department % of database fedschema_test%"
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,32 @@ class Server:
 
     def connect(self, dbname: str | None = None) -> psycopg.Connection:
         return psycopg.connect(self.conninfo(dbname or self.maintenance_dbname), autocommit=True)
+
+
+def janitor_of(server: Server, name: str, template: str | None = None) -> DatabaseJanitor:
+    """Return what makes a database of that name and takes it away again, a leftover one first."""
+    janitor = DatabaseJanitor(
+        user=server.user,
+        host=server.host,
+        port=server.port,
+        dbname=name,
+        password=server.password,
+        maintenance_dbname=server.maintenance_dbname,
+        template_dbname=template,
+    )
+    janitor.drop()
+    return janitor
+
+
+def drop_roles(server: Server, name: str) -> None:
+    """Drop the roles that were made for a database, after it is gone: roles belong to the whole cluster."""
+    with server.connect() as connection:
+        rows = connection.execute(
+            "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') LIKE %s",
+            (f"fedschema: % of database {name}",),
+        ).fetchall()
+        for (role,) in rows:
+            connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
 
 @dataclass
@@ -124,8 +150,7 @@ def server() -> Iterator[Server]:
             str(given.get("dbname", "postgres")),
         )
         return
-    bindir = os.environ.get("FEDSCHEMA_TEST_BINDIR")
-    with throwaway_server(Path(bindir) if bindir else None) as running:
+    with throwaway_server(programs()) as running:
         yield Server(running.host, running.port, running.user, running.password)
 
 
@@ -143,12 +168,7 @@ postgresql = factories.postgresql("control_plane")
 def _roles_of_the_test(server: Server) -> Iterator[None]:
     """Drop the department roles that a test made, after its database is gone: roles belong to the whole cluster."""
     yield
-    with server.connect() as connection:
-        rows = connection.execute(
-            "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') LIKE %s", (ROLES_OF_TESTS,)
-        ).fetchall()
-        for (role,) in rows:
-            connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+    drop_roles(server, "fedschema_test%")
 
 
 @pytest.fixture
@@ -165,16 +185,7 @@ def database(_roles_of_the_test: None, server: Server, postgresql: psycopg.Conne
 def blank_database(_roles_of_the_test: None, server: Server) -> Iterator[Database]:
     """A database without anything of ours."""
     name = "fedschema_test_blank"
-    janitor = DatabaseJanitor(
-        user=server.user,
-        host=server.host,
-        port=server.port,
-        dbname=name,
-        password=server.password,
-        maintenance_dbname=server.maintenance_dbname,
-    )
-    janitor.drop()
-    with janitor:
+    with janitor_of(server, name):
         yield Database(server, name, Compiler(PROJECT))
 
 
@@ -203,6 +214,69 @@ class Finished:
 
 
 Run = Callable[..., Finished]
+
+
+@pytest.fixture
+def command(database: Database) -> Run:
+    """Type `fedschema …` inside this process, on the test's database."""
+    from tests.cli.typing_in import type_in
+
+    def run(*arguments: str, stdin: str = "", url: str | None = None) -> Finished:
+        return type_in(*arguments, url=url or database.url, stdin=stdin, cwd=ROOT)
+
+    return run
+
+
+#: A server that writes down all that it hears, and shows the whole of what it runs.
+TALKATIVE = {
+    "log_statement": "all",
+    "log_min_duration_statement": "0",
+    "log_min_error_statement": "debug5",
+    "log_error_verbosity": "verbose",
+    "log_parameter_max_length": "-1",
+    "log_parameter_max_length_on_error": "-1",
+    "track_activity_query_size": "1MB",
+}
+
+
+@dataclass(frozen=True)
+class Overheard:
+    """A database with a control plane, and what its server writes down."""
+
+    database: Database
+    log: Path
+
+
+def programs() -> Path | None:
+    """Return the programs that servers of a test's own are to run: those that the tests were asked to use."""
+    named = os.environ.get("FEDSCHEMA_TEST_BINDIR")
+    return Path(named) if named else None
+
+
+def overheard_on(running: ThrowawayServer, name: str) -> Overheard:
+    """Make a database with a control plane on a server that writes down all it hears."""
+    server = Server(running.host, running.port, running.user, running.password)
+    with server.connect() as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    database = Database(server, name, Compiler(PROJECT))
+    federation.initialise(database.conninfo, database.compiler)
+    return Overheard(database, running.directory / "log")
+
+
+@pytest.fixture(scope="session")
+def talkative_server() -> Iterator[ThrowawayServer]:
+    with throwaway_server(programs(), TALKATIVE) as running:
+        yield running
+
+
+@pytest.fixture
+def overheard(talkative_server: ThrowawayServer) -> Iterator[Overheard]:
+    """A database whose server writes down all it hears; it goes with the test."""
+    found = overheard_on(talkative_server, "overheard")
+    yield found
+    with found.database.server.connect() as connection:
+        connection.execute("DROP DATABASE overheard WITH (FORCE)")
+    drop_roles(found.database.server, "overheard")
 
 
 def _run(command: list[str], url: str | None, cwd: Path, stdin: str | None = None) -> Finished:

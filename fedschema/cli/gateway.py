@@ -70,8 +70,7 @@ def add(  # noqa: PLR0913 - one argument for each option
 def list_gateways(context: typer.Context, *, as_json: JsonOption = False) -> None:
     """List who may speak for whom."""
     session = session_of(context)
-    found = gateways.entitlements(session.conninfo, session.compiler)
-    idle = gateways.idle(session.conninfo, session.compiler)
+    found, idle = gateways.entitlements(session.conninfo, session.compiler)
     if as_json:
         nobody = {"department_id": None, "granted_by": None, "granted_at": None, "all": False}
         listed = [asdict(one) | {"all": one.department_id is None} for one in found]

@@ -18,6 +18,7 @@ from fedschema import intake, passwords, rosters
 from fedschema.cli import output
 from fedschema.cli.interrupts import halting
 from fedschema.cli.passwords import password_for
+from fedschema.cli.progress import note_undone
 from fedschema.cli.session import Session
 from fedschema.department import Department
 from fedschema.errors import InvalidPassword, UsageError
@@ -69,8 +70,6 @@ def add_many(session: Session, roster: Path, options: Intaking, *, dry_run: bool
 def _entries(roster: Path) -> list[RosterEntry]:
     if roster != _STDIN:
         return rosters.read(roster)
-    if sys.stdin is None:  # closed by who started us
-        raise UsageError("standard input is closed", "name a file with --from")
     return rosters.parse(sys.stdin.buffer.read(rosters.MAX_BYTES + 1), "standard input")
 
 
@@ -199,11 +198,10 @@ def _show(result: Result) -> None:
 
 
 def _as_json(result: Result) -> dict[str, Any]:
-    error = result.error
     return {
         "department_id": result.department.id,
         "status": result.outcome.value,
-        "error": {"code": error.code, "message": error.message, "hint": error.hint} if error else None,
+        "error": output.error_document(result.error),
         "duration_seconds": round(result.duration_seconds, 3),
     }
 
@@ -220,7 +218,6 @@ def _finish(results: Sequence[Result], directory: Path | None, *, as_json: bool)
     if not undone:
         return
     if not as_json:
-        names = ", ".join(f"{result.department} ({result.outcome})" for result in undone)
-        output.note(f"{len(results) - len(undone)} of {len(results)} departments are done; not done: {names}")
+        note_undone([(result.department, result.outcome) for result in undone], len(results))
         output.note("to make those, mend what failed and run the same again with --skip-existing")
     raise typer.Exit(1)

@@ -32,7 +32,9 @@ def main() -> None:
 
 
 def _prepare_streams() -> None:
-    """Make sure that there is something to write to, and that no name is a letter too many for it."""
+    """Make sure that there is something to read from and to write to, and that no name is a letter too many for it."""
+    if sys.stdin is None:  # closed by who started us: then there is nothing to read, and nobody to ask
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - open to the end
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by who started us

@@ -14,6 +14,8 @@ from uuid import UUID
 
 import typer
 
+from fedschema.errors import FedschemaError
+
 _GAP = "  "
 
 
@@ -59,6 +61,11 @@ def failure(code: str, message: str, hint: str | None, *, as_json: bool = False)
     note(f"{_styled('error:', sys.stderr, fg='red', bold=True)} {message}")
     if hint:
         note(f"{_styled('hint:', sys.stderr, fg='cyan')} {hint}")
+
+
+def error_document(error: FedschemaError | None) -> dict[str, str | None] | None:
+    """Return a failure as JSON has it; None for none."""
+    return {"code": error.code, "message": error.message, "hint": error.hint} if error else None
 
 
 def document(value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from fedschema.cli import output
+from fedschema.department import Department
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -56,3 +59,9 @@ def bar_for(departments: int) -> Iterator[Bar | None]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         yield Bar(progress, progress.add_task("", total=departments, failed=0))
+
+
+def note_undone(undone: Sequence[tuple[Department, str]], departments: int) -> None:
+    """Sum up a run that did not do everything: how much is done, and what is not."""
+    names = ", ".join(f"{department} ({outcome})" for department, outcome in undone)
+    output.note(f"{departments - len(undone)} of {departments} departments are done; not done: {names}")

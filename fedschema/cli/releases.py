@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -24,7 +23,7 @@ from fedschema.cli.pace import (
     RetriesOption,
     StatementTimeoutOption,
 )
-from fedschema.cli.progress import bar_for
+from fedschema.cli.progress import bar_for, note_undone
 from fedschema.cli.session import DepartmentIds, JsonOption, Session, YesOption, session_of
 from fedschema.department import Department
 from fedschema.errors import NeedsConfirmation, UsageError
@@ -56,13 +55,14 @@ def upgrade(  # noqa: PLR0913 - one argument for each option
     release = Release(
         Direction.UPGRADE,
         to,
+        all_confirmed=yes,
         on_error=on_error,
         budget=max_failures,
         canaries=canary,
         jobs=jobs,
         pace=Pace(lock_timeout, statement_timeout, max_lock_hold, retries),
     )
-    _migrate(session_of(context), ids or (), release, yes=yes, as_json=as_json)
+    _migrate(session_of(context), ids or (), release, as_json=as_json)
 
 
 def downgrade(  # noqa: PLR0913 - one argument for each option
@@ -88,33 +88,32 @@ def downgrade(  # noqa: PLR0913 - one argument for each option
     release = Release(
         Direction.DOWNGRADE,
         to,
+        all_confirmed=yes,
         on_error=on_error,
         budget=max_failures,
         canaries=canary,
         jobs=jobs,
         pace=Pace(lock_timeout, statement_timeout, max_lock_hold, retries),
     )
-    _migrate(session_of(context), ids or (), release, yes=yes, as_json=as_json)
+    _migrate(session_of(context), ids or (), release, as_json=as_json)
 
 
-def _migrate(session: Session, ids: Sequence[Department], release: Release, *, yes: bool, as_json: bool) -> None:
+def _migrate(session: Session, ids: Sequence[Department], release: Release, *, as_json: bool) -> None:
     """Run a release; a department that would lose something is asked about, and left alone when nobody answers."""
-    everyone = [one.entry.department for one in releases.status(session.conninfo, session.compiler, ids)]
-    if yes:
-        release = replace(release, confirmed=frozenset(everyone))
-    ask = _ask if _somebody_is_there() and not as_json else None
+    run = releases.prepare(session.conninfo, session.compiler, ids, release)
+    ask = _ask if sys.stdin.isatty() and not as_json else None
     results: list[Result] = []
-    with halting(Halt()) as halt, bar_for(0 if as_json else len(everyone)) as bar:
-        for result in releases.migrate(session.conninfo, session.compiler, ids, release, ask, halt=halt):
+    with halting(Halt()) as halt, bar_for(0 if as_json else len(run.departments)) as bar:
+        for result in run.results(ask, halt):
             results.append(result)
             if bar is not None:
                 bar.advance(failed=result.outcome is Outcome.FAILED)
             elif not as_json:
                 _show(result)
     if as_json:
-        order = {department: number for number, department in enumerate(everyone)}  # one may have come meanwhile
-        ordered = sorted(results, key=lambda result: order.get(result.department, len(order)))
-        output.document({"target": release.destination, "results": [_as_json(result) for result in ordered]})
+        order = {department: number for number, department in enumerate(run.departments)}
+        results.sort(key=lambda result: order[result.department])
+        output.document({"target": release.destination, "results": [_as_json(result) for result in results]})
     elif bar is not None:
         _show_what_needs_attention(results)
     _finish(results, as_json=as_json)
@@ -133,11 +132,6 @@ def _show_what_needs_attention(results: Sequence[Result]) -> None:
         output.say(f"{len(results)} departments: {changed} changed, {len(results) - changed} were there already")
 
 
-def _somebody_is_there() -> bool:
-    """Tell whether there is a terminal to ask at; a closed stdin is none at all."""
-    return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
-
-
 def _ask(department: Department, error: NeedsConfirmation) -> bool:
     """Ask whether what a department would lose may go."""
     output.note(f"{department}: this would lose {', '.join(error.losses)}")
@@ -154,7 +148,8 @@ def _show(result: Result) -> None:
         case Outcome.UNCHANGED:
             output.say(f"{result.department}: unchanged, at {after}")
         case Outcome.SKIPPED:
-            output.say(f"{result.department}: skipped, still at {after}")
+            reason = f": {result.error.message}" if result.error else ""
+            output.say(f"{result.department}: skipped, still at {after}{reason}")
         case _:
             output.say(f"{result.department}: {result.outcome} {before} -> {after} ({result.duration_seconds:.2f} s)")
 
@@ -165,8 +160,7 @@ def _finish(results: Sequence[Result], *, as_json: bool) -> None:
     if not results and not as_json:
         output.note("there are no departments yet; add one with: fedschema tenant add legal")
     if undone and len(results) > 1 and not as_json:
-        names = ", ".join(f"{result.department} ({result.outcome})" for result in undone)
-        output.note(f"{len(results) - len(undone)} of {len(results)} departments are done; not done: {names}")
+        note_undone([(result.department, result.outcome) for result in undone], len(results))
     if undone:
         raise typer.Exit(1)
 
@@ -180,7 +174,6 @@ def revision_text(position: Position | None) -> str:
 
 
 def _as_json(result: Result) -> dict[str, Any]:
-    error = result.error
     return {
         "department_id": result.department.id,
         "status": result.outcome.value,
@@ -189,7 +182,7 @@ def _as_json(result: Result) -> dict[str, Any]:
         "branch_from": result.before.branch_revision if result.before else None,
         "branch_to": result.after.branch_revision if result.after else None,
         "duration_seconds": round(result.duration_seconds, 3),
-        "error": {"code": error.code, "message": error.message, "hint": error.hint} if error else None,
+        "error": output.error_document(result.error),
     }
 
 

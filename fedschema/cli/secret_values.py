@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import io
 import os
-import stat
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import typer
 
+from fedschema import private_files
 from fedschema.cli import output
 from fedschema.credentials import MAX_VALUE_BYTES, parse_value
 from fedschema.encryption import Key
@@ -23,12 +22,13 @@ from fedschema.errors import (
     MissingEncryptionKey,
     UsageError,
 )
+from fedschema.private_files import Unusable
 
 KEY_VARIABLE = "OAUTH_ENCRYPTION_KEY"
 NEW_KEY_VARIABLE = "OAUTH_ENCRYPTION_KEY_NEW"
 
-#: A secret, a line break, and one byte more, so that what is too long is noticed without being read whole.
-_READ_AT_MOST = MAX_VALUE_BYTES + 3
+#: A secret and a line break.
+_READ_AT_MOST = MAX_VALUE_BYTES + 2
 
 
 def secret_from(file: Path | None, *, stdin: bool) -> str:
@@ -54,9 +54,13 @@ def secret_from(file: Path | None, *, stdin: bool) -> str:
 
 def _stdin() -> str:
     """Read stdin as it is: UTF-8 whatever the locale, and line breaks within as they are."""
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        return _decoded(sys.stdin.buffer.read(_READ_AT_MOST), "the secret on stdin")
-    return sys.stdin.read(_READ_AT_MOST)
+    if not isinstance(sys.stdin, io.TextIOWrapper):
+        return sys.stdin.read(_READ_AT_MOST + 1)
+    content = sys.stdin.buffer.read(_READ_AT_MOST + 1)
+    try:
+        return private_files.decoded(content, _READ_AT_MOST)
+    except Unusable as error:
+        raise InvalidSecret("the secret on stdin", error.reason) from None
 
 
 def read_file(path: Path) -> str:
@@ -65,30 +69,11 @@ def read_file(path: Path) -> str:
     Raises:
         InvalidSecret: with the reason; the secret is not repeated.
     """
-    return parse_value(_private_text(path), f"the secret in {path}")
-
-
-def _private_text(path: Path) -> str:
-    what = f"file {path}"
     try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            if mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise InvalidSecret(what, f"can be read by others (mode {mode:o})", f"chmod 600 {path}")
-            content = file.read(_READ_AT_MOST)
-    except OSError as error:
-        raise InvalidSecret(what, f"cannot be read: {error.strerror}") from error
-    return _decoded(content, what)
-
-
-def _decoded(content: bytes, what: str) -> str:
-    if len(content) == _READ_AT_MOST:
-        raise InvalidSecret(what, f"has more than {MAX_VALUE_BYTES // 1024} KiB")
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        pass  # the exception holds the bytes, so nothing must lead back to it
-    raise InvalidSecret(what, "is no UTF-8 text")
+        text = private_files.read(path, _READ_AT_MOST)
+    except Unusable as error:
+        raise InvalidSecret(f"file {path}", error.reason, error.mend) from None
+    return parse_value(text, f"the secret in {path}")
 
 
 def print_secret(value: str) -> None:
@@ -111,24 +96,13 @@ def refuse_existing(path: Path) -> None:
 
 
 def write_file(path: Path, text: str) -> None:
-    """Write a new file of mode 0600, which has all of its content from the moment that it has its name.
-
-    It is on the disk when this returns: what is written may be the only key to what comes after.
+    """Write a new file that only its owner may read.
 
     Raises:
         UsageError: something is there already, or it cannot be written.
     """
     try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", newline="") as file:
-            file.write(f"{text}\n")
-            file.flush()
-            os.fsync(file.fileno())
-            path.hardlink_to(file.name)
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        private_files.create(path, text)
     except FileExistsError:
         refuse_existing(path)
     except OSError as error:

@@ -58,7 +58,8 @@ def grant(  # noqa: PLR0913 - one argument for each option
     session = session_of(context)
     asked = Sharing(source, target, permission, resource)
     made = sharing.grant(session.conninfo, session.compiler, asked, by, until)
-    _warn_of_no_effect(sharing.resources(session.conninfo, session.compiler), made.resource_type, permission)
+    if permission is not PermissionType.READ:  # whatever can be shared can be read
+        _warn_of_no_effect(sharing.resources(session.conninfo, session.compiler), made.resource_type, permission)
     if as_json:
         output.document(asdict(made))
     else:

@@ -9,7 +9,7 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
-from fedschema import registry
+from fedschema import events, registry
 from fedschema.compiler import Compiler
 from fedschema.credentials import tables
 from fedschema.credentials.values import API_KEY_TABLE, OAUTH_TABLE, Part, SecretName
@@ -147,7 +147,7 @@ def _rotate_place(connection: psycopg.Connection, keys: _Keys, place: _Place, de
     keys.departments.add(place.department)
     if changed:
         details = {"from_key": keys.old.id.hex(), "to_key": keys.new.id.hex(), "values": changed}
-        tables.record(connection, "SECRETS_ROTATED", place.department, {"table": place.table} | details)
+        events.record(connection, "SECRETS_ROTATED", place.department, table=place.table, **details)
 
 
 def _rewrite(connection: psycopg.Connection, keys: _Keys, place: _Place, department_uuid: UUID) -> int:

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from fedschema import registry
+from fedschema import events, registry
 from fedschema.compiler import Compiler
 from fedschema.credentials import tables
 from fedschema.credentials.values import API_KEY_TABLE, OAUTH_TABLE, ApiKey, OAuthClient, Part, SecretName, StoredSecret
@@ -86,7 +86,7 @@ def store(conninfo: str, compiler: Compiler, key: Key, name: SecretName, secret:
                 _store_api_key(connection, key, department_uuid, name, secret)
         else:
             _store_client(connection, key, department_uuid, name, secret)
-        tables.record(connection, "SECRET_STORED", name.department, _details(name))
+        events.record(connection, "SECRET_STORED", name.department, **_details(name))
         return _stored(connection, name)
 
 
@@ -186,7 +186,7 @@ def reveal(conninfo: str, compiler: Compiler, key: Key, name: SecretName, part: 
             found = _look(connection, name, wanted)
         if found is None or found[1] is None:
             raise UnknownSecret(f"refresh token of {name}" if found else str(name), name.department.id)
-        tables.record(connection, "SECRET_REVEALED", name.department, _details(name) | {"column": wanted.value})
+        events.record(connection, "SECRET_REVEALED", name.department, **_details(name), column=wanted.value)
         return decrypt([key], found[1], name.context(department_uuid, found[0], wanted))
 
 
@@ -242,7 +242,7 @@ def remove(conninfo: str, compiler: Compiler, name: SecretName) -> None:
                 gone = connection.execute(query.format(sql.Identifier(name.department.schema, API_KEY_TABLE)), given)
         if not gone.rowcount:
             raise UnknownSecret(str(name), name.department.id)
-        tables.record(connection, "SECRET_REMOVED", name.department, _details(name))
+        events.record(connection, "SECRET_REMOVED", name.department, **_details(name))
 
 
 def _details(name: SecretName) -> dict[str, object]:

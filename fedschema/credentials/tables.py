@@ -14,9 +14,8 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
 
-from fedschema import registry
+from fedschema import catalogue, registry
 from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
 from fedschema.credentials.values import API_KEY_TABLE, SecretName, StoredSecret
@@ -27,13 +26,6 @@ from fedschema.errors import UsageError, WrongEncryptionKey
 #: Departments that are asked about in one query.
 _BATCH = 100
 
-#: By name, as in `registry`: a department below the revision that makes the table has none.
-_HAVE_TABLE = """
-    SELECT namespace.nspname::text
-    FROM pg_catalog.pg_class AS class
-    JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
-    WHERE class.relname = 'api_keys' AND class.relkind = 'r' AND namespace.nspname = ANY(%(schemas)s)
-"""
 _KEY_ID = sql.SQL(
     "CASE WHEN octet_length({value}) >= 33 AND get_byte({value}, 0) = 1"
     " THEN encode(substring({value} FROM 2 FOR 4), 'hex') END"
@@ -148,9 +140,8 @@ def _glance(connection: psycopg.Connection) -> Iterator[None]:
 
 
 def with_api_keys(connection: psycopg.Connection, departments: Sequence[Department]) -> list[Department]:
-    """Return those of the departments that have the table, in their order."""
-    schemas = [department.schema for department in departments]
-    present = {row[0] for row in connection.execute(_HAVE_TABLE, {"schemas": schemas})}
+    """Return those of the departments that are at a revision which has the table, in their order."""
+    present = catalogue.schemas_with(connection, API_KEY_TABLE, [department.schema for department in departments])
     return [department for department in departments if department.schema in present]
 
 
@@ -213,14 +204,3 @@ def refuse_other_key(connection: psycopg.Connection, key: Key, name: SecretName)
     for sample in known:
         if sample.key_id and sample.key_id != key.id.hex():
             raise WrongEncryptionKey(f"{sample.name} is stored already and", sample.key_id, [key.id.hex()])
-
-
-def record(connection: psycopg.Connection, event: str, department: Department, details: dict[str, object]) -> None:
-    """Write into the security audit, in the same transaction; never a value."""
-    connection.execute(
-        """
-        INSERT INTO federation.security_audit (event_type, source_department_id, user_role, details)
-        VALUES (%s, %s, session_user, %s)
-        """,
-        (event, department.id, Jsonb(details)),
-    )

@@ -35,8 +35,8 @@ class InvalidSecret(UsageError):
 
     code = "invalid_secret"
 
-    def __init__(self, what: str, reason: str, hint: str = "fedschema secret set --help") -> None:
-        super().__init__(f"{what} {reason}", hint)
+    def __init__(self, what: str, reason: str, hint: str | None = None) -> None:
+        super().__init__(f"{what} {reason}", hint or "fedschema secret set --help")
 
 
 class UnknownSecret(UsageError):

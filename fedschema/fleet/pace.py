@@ -12,13 +12,11 @@ import psycopg
 
 from fedschema.department import Department
 from fedschema.errors import Cancelled, LockHeldTooLong
-from fedschema.workers import cancel_until
+from fedschema.workers import CANCEL_AGAIN, cancel_until
 
 #: The first pause before a step is tried again, and the longest, seconds.
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 10.0
-#: How long a cancellation is given before it is told again, seconds.
-_CANCEL_AGAIN = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class Pace:
         def watch() -> None:
             if not ended.wait(self.lock_timeout + (self.max_lock_hold or 0)):
                 late.set()
-                cancel_until(lambda: ended.wait(_CANCEL_AGAIN), lambda: [connection])
+                cancel_until(lambda: ended.wait(CANCEL_AGAIN), lambda: [connection])
 
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fedschema.compiler import Compiler
 from fedschema.department import Department
 from fedschema.errors import FedschemaError, NeedsConfirmation
 from fedschema.fleet.pace import Pace
 from fedschema.fleet.schedule import Budget
 from fedschema.plans import Plan
 from fedschema.positions import Position
+from fedschema.versions import Heads
 
 
 class Outcome(StrEnum):
@@ -64,6 +66,7 @@ class Release:
         direction: up or down.
         destination: ``head``, ``base``, ``+N``, ``-N``, a revision, or ``label@…``.
         confirmed: the departments whose rows may be lost.
+        all_confirmed: all of them may lose theirs.
         hint: how to confirm, shown when a step is refused.
         on_error: what a failure means for the departments after it.
         budget: how many may fail before nothing new is begun; None leaves that to `on_error`.
@@ -75,12 +78,22 @@ class Release:
     direction: Direction
     destination: str
     confirmed: frozenset[Department] = frozenset()
+    all_confirmed: bool = False
     hint: str = "if they may go, add --yes"
     on_error: OnError = OnError.STOP
     budget: Budget | None = None
     canaries: int = 0
     jobs: int | None = None
     pace: Pace = Pace()  # noqa: RUF009 - it is frozen
+
+    def confirms(self, department: Department) -> bool:
+        """Tell whether a department's rows may be lost."""
+        return self.all_confirmed or department in self.confirmed
+
+    def plan(self, compiler: Compiler, department: Department, heads: Heads) -> Plan:
+        """Compile a department's way from where it is; raises as `Compiler.upgrade` does."""
+        compile_plan = compiler.upgrade if self.direction is Direction.UPGRADE else compiler.downgrade
+        return compile_plan(department, heads, self.destination)
 
     def is_spent(self, failures: int, fleet: int) -> bool:
         """Tell whether so many failures end it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,11 +25,6 @@ from fedschema.fleet.pace import Pace
 from fedschema.plans import Plan
 
 
-def _sleep(seconds: float) -> bool:
-    time.sleep(seconds)
-    return False
-
-
 @dataclass(frozen=True, slots=True)
 class Confirmation:
     """Whether rows may be lost.
@@ -50,8 +44,8 @@ def run_plan(  # noqa: PLR0913 - what a department's migration is made of
     plan: Plan,
     confirmation: Confirmation,
     *,
-    pace: Pace | None = None,
-    wait: Callable[[float], bool] = _sleep,
+    pace: Pace,
+    wait: Callable[[float], bool],
 ) -> None:
     """Take one department along a plan; one that cannot have its locks is tried again.
 
@@ -68,7 +62,6 @@ def run_plan(  # noqa: PLR0913 - what a department's migration is made of
         WouldLoseRows: the plan drops what holds rows and nobody confirmed it.
         StatementFailed, WallsMissing, LockTimeout, …: nothing was changed; the failure is in the history.
     """
-    pace = pace or Pace()
     first = plan.steps[0]
     with recorded_failures(connection, department, first.direction, lambda: first.revision):
         attempt = 0

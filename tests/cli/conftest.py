@@ -20,16 +20,6 @@ JsonOf = Callable[..., Any]
 
 
 @pytest.fixture
-def command(database: Database) -> Run:
-    """Type `fedschema …` on the test's database."""
-
-    def run(*arguments: str, stdin: str = "", url: str | None = None) -> Finished:
-        return type_in(*arguments, url=url or database.url, stdin=stdin, cwd=ROOT)
-
-    return run
-
-
-@pytest.fixture
 def nowhere() -> Run:
     """Type `fedschema …` where the only database is one that cannot be reached: the command must need none."""
 

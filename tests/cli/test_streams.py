@@ -41,6 +41,35 @@ def _start(arguments: Sequence[str], url: str, stdout: int, stderr: int, **more:
 
 
 @pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("upgrade",), 0, "hr: unchanged"),
+        (("tenant", "show", "hr"), 0, "hr"),
+        (("tenant", "drop", "hr"), 2, "error: "),
+    ],
+    ids=str,
+)
+def test_closed_input_is_nobody_to_ask(database: Database, words: tuple[str, ...], status: int, said: str) -> None:
+    database.add("hr")
+    before = traces(database, "hr")
+
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-m", "fedschema", *words],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=_environment(database.url),
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == status, done.stderr
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert traces(database, "hr") == before
+
+
+@pytest.mark.parametrize(
     "words",
     [
         ("tenant", "list"),

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ from fedschema.errors import NeedsConfirmation
 from fedschema.releases import Direction, Outcome, Release
 from fedschema.settings import DatabaseChoice
 from fedschema.workers import Halt
-from tests.conftest import PROJECT, Database, Server
+from tests.conftest import PROJECT, ROOT, Database, Server
 from tests.embedded.conftest import project, system_home, workshop
 from tests.fleet.conftest import DOWN, NEW, OLD, SCHEMA, SLOWLY, Fleet, MakeFleet, Start, sleeping, statuses
 from tests.migrations.conftest import CopiedProject
@@ -164,9 +165,49 @@ def test_third_interrupt_waits_for_nobody() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         assert (halt.stopping, halt.cancelling) == (True, False)
         os.kill(os.getpid(), signal.SIGINT)
-        assert halt.cancelling
+        assert eventually(lambda: halt.cancelling)
         os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+#: Sends the second signal at each step that Python takes while it handles the first.
+AT_EVERY_STEP = """
+import os, signal, sys
+from fedschema.cli.interrupts import halting
+from fedschema.workers import Halt
+
+def second_at(step):
+    left = iter(range(step))
+    def trace(frame, event, _):
+        if event == "line" and next(left, None) is None and not sent:
+            sent.append(frame.f_lineno)
+            os.kill(os.getpid(), signal.SIGINT)
+        return trace
+    return trace
+
+lines = set()
+for step in range(100):
+    halt, sent = Halt(), []
+    with halting(halt):
+        sys.settrace(second_at(step))
+        os.kill(os.getpid(), signal.SIGINT)
+        sys.settrace(None)
+    if not sent:
+        break
+    assert halt.stopping and halt.cancelling, (step, sent)
+    lines |= set(sent)
+assert len(lines) > 3, lines
+print("heard")
+"""
+
+
+def test_second_interrupt_while_the_first_is_handled_is_heard() -> None:
+    """It was not, once: both waited for the lock of the same event, and the command hung until it was killed."""
+    done = subprocess.run(
+        [sys.executable, "-c", AT_EVERY_STEP], capture_output=True, text=True, timeout=60, check=False, cwd=ROOT
+    )
+
+    assert (done.stdout, done.returncode) == ("heard\n", 0), done.stderr
 
 
 def test_cancelling_reaches_what_somebody_was_asked_about(make_fleet: MakeFleet) -> None:

@@ -9,8 +9,10 @@ import pytest
 from psycopg import sql
 
 from fedschema.department import Department
+from fedschema.errors import ServerUnreachable
+from fedschema.workers import Workers
 from tests.conftest import Database, Run
-from tests.fleet.conftest import AFTER, BEFORE, CHECK, NEW, OLD, SLOWLY, MakeFleet, spoil, statuses
+from tests.fleet.conftest import AFTER, BEFORE, CHECK, NEW, OLD, SCHEMA, SLOWLY, MakeFleet, spoil, statuses
 from tests.migrations.catalogue import describe_department
 
 #: The first department takes longest.
@@ -178,6 +180,59 @@ def test_no_connection_at_all_says_so(make_fleet: MakeFleet) -> None:
     assert fleet.states() == dict.fromkeys(fleet.ids, OLD)
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_server_that_lets_nobody_in_any_more_skips_the_rest_and_says_why(
+    make_fleet: MakeFleet, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    fleet = make_fleet(4)
+    usable, asked = Workers._usable, iter(range(99))
+
+    def refuse(workers: Workers[object, object], connection: psycopg.Connection | None) -> psycopg.Connection:
+        if next(asked) < 2:
+            return usable(workers, connection)
+        raise ServerUnreachable("127.0.0.1:1/none", "Connection refused")
+
+    monkeypatch.setattr(Workers, "_usable", refuse)
+    results = fleet.upgrade("--jobs", str(jobs))
+    monkeypatch.undo()
+
+    assert list(results) == list(fleet.ids)
+    done = statuses(results)
+    assert (len(done["upgraded"]), len(done["skipped"])) == (2, 2)
+    assert {results[department]["error"]["code"] for department in done["skipped"]} == {"server_unreachable"}
+    assert fleet.states() == {name: NEW if name in done["upgraded"] else OLD for name in fleet.ids}
+    assert statuses(fleet.upgrade()) == {"unchanged": done["upgraded"], "upgraded": done["skipped"]}
+
+
+#: Reads, so that it cannot be compiled.
+COUNTED = """
+op.execute("SET LOCAL ROLE federation_admin_role")
+count = op.get_bind().execute(sa.text(f"SELECT count(*) FROM {schema}.contacts")).scalar_one()
+op.execute("SET LOCAL ROLE federation_owner")
+op.execute(f"COMMENT ON TABLE {schema}.contacts IS '{count} contacts'")
+"""
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_revisions_that_read_go_several_at_a_time_too(make_fleet: MakeFleet, jobs: str) -> None:
+    fleet = make_fleet(4)
+    fleet.project.add_revision("tenant", "tenant_9002_reads", SCHEMA + COUNTED, after=AFTER, online=True)
+    spoil(fleet.database, "d01", "d03")
+
+    results = fleet.upgrade("--jobs", jobs)
+
+    assert statuses(results) == {"upgraded": list(fleet.ids)}
+    assert {result["to"] for result in results.values()} == {"tenant_9002_reads"}
+    with fleet.database.connect() as connection:
+        comments = connection.execute(
+            """
+            SELECT obj_description(oid, 'pg_class') FROM pg_class
+            WHERE relname = 'contacts' AND relkind = 'r' ORDER BY relnamespace::regnamespace::text
+            """
+        ).fetchall()
+    assert comments == [("0 contacts",), ("1 contacts",)] * 2
+
+
 # ---------------------------------------------------------------------------------------------------------- canaries
 
 #: Lends everybody the rights of a department; assert_walls looks only into the department's schema.
@@ -234,6 +289,38 @@ def test_canary_that_does_not_stand_the_checks_stops_everything_else(
     assert error["hint"] == "fedschema validate d04"
     assert results["d04"]["to"] == AFTER  # it was migrated, and says so
     assert fleet.states() == {**dict.fromkeys(fleet.ids, OLD), "d04": NEW}
+
+
+#: Lends everybody the rights of the owner, so that it opens no department in particular.
+LEND = """
+op.execute("CREATE SCHEMA IF NOT EXISTS lending")
+op.execute("GRANT USAGE ON SCHEMA lending TO PUBLIC")
+op.execute(
+    "CREATE OR REPLACE FUNCTION lending.peek() RETURNS bigint LANGUAGE sql SECURITY DEFINER"
+    " AS 'SELECT count(*) FROM federation.departments'"
+)
+op.execute("GRANT EXECUTE ON FUNCTION lending.peek() TO PUBLIC")
+"""
+
+
+def test_canary_that_opens_everybody_stops_everything_else(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet(4, after=LEND)
+    _grow(fleet.database, "d02", 500)
+
+    results = fleet.upgrade("--canary", "1")
+
+    assert statuses(results) == {"failed": ["d02"], "skipped": ["d00", "d01", "d03"]}
+    assert results["d02"]["error"]["code"] == "canary_failed"
+    assert "lending.peek" in results["d02"]["error"]["message"]
+    assert fleet.states() == {**dict.fromkeys(fleet.ids, OLD), "d02": NEW}
+
+
+def test_hole_that_was_there_before_is_no_failure_of_a_canary(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet(4)
+    with fleet.database.connect() as connection:
+        connection.execute("GRANT CREATE ON SCHEMA federation TO PUBLIC")
+
+    assert statuses(fleet.upgrade("--canary", "1")) == {"upgraded": list(fleet.ids)}
 
 
 def test_sound_canaries_let_the_others_follow(make_fleet: MakeFleet) -> None:

@@ -6,22 +6,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from fedschema import credentials, federation
-from fedschema.compiler import Compiler
+from fedschema import credentials
 from fedschema.credentials import ApiKey, OAuthClient, SecretName
 from fedschema.department import Department
-from fedschema.embedded import throwaway_server
-from fedschema.embedded.throwaway import ThrowawayServer
 from fedschema.encryption import Key
 from tests.cli.typing_in import type_in
-from tests.conftest import PROJECT, ROOT, Database, Finished, Run, Server
+from tests.conftest import ROOT, Database, Finished, Run
 
 VALUE = "sk-live Geheimnis ß '\"\\ 7f3a"
 CLIENT = OAuthClient("client-1", "client secret 1", "refresh token 1", "Mail", ("mail.read", "mail.send"))
@@ -139,42 +135,3 @@ def audited(database: Database) -> Rows:
             WHERE event_type LIKE 'SECRET%' ORDER BY created_at, details ->> 'table', source_department_id
             """
         ).fetchall()
-
-
-@dataclass(frozen=True)
-class Overheard:
-    """A database on a server that writes down all it hears."""
-
-    database: Database
-    log: Path
-
-
-@pytest.fixture(scope="session")
-def talkative_server() -> Iterator[ThrowawayServer]:
-    named_programs = os.environ.get("FEDSCHEMA_TEST_BINDIR")
-    settings = {
-        "log_statement": "all",
-        "log_min_duration_statement": "0",
-        "log_min_error_statement": "debug5",
-        "log_error_verbosity": "verbose",
-        "log_parameter_max_length": "-1",
-        "log_parameter_max_length_on_error": "-1",
-        "track_activity_query_size": "1MB",
-    }
-    with throwaway_server(Path(named_programs) if named_programs else None, settings) as running:
-        yield running
-
-
-@pytest.fixture
-def overheard(talkative_server: ThrowawayServer) -> Iterator[Overheard]:
-    """A database with a control plane, and what its server writes down."""
-    given = talkative_server
-    server = Server(given.host, given.port, given.user, given.password)
-    with server.connect() as connection:
-        connection.execute("CREATE DATABASE overheard")
-    database = Database(server, "overheard", Compiler(PROJECT))
-    federation.initialise(database.conninfo, database.compiler)
-    yield Overheard(database, given.directory / "log")
-    with server.connect() as connection:
-        connection.execute("DROP DATABASE overheard WITH (FORCE)")
-        connection.execute("DROP ROLE IF EXISTS hr_role")

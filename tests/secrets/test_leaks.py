@@ -10,8 +10,8 @@ import pytest
 
 from fedschema import credentials
 from fedschema.encryption import Key
-from tests.conftest import Database, Run
-from tests.secrets.conftest import CLIENT, VALUE, Overheard, Spawn, given_key, keep, named, private_file, read
+from tests.conftest import Database, Overheard, Run
+from tests.secrets.conftest import CLIENT, VALUE, Spawn, given_key, keep, named, private_file, read
 from tests.tenancy.conftest import eventually, sessions
 
 SECRETS = (VALUE, "client secret 1", "refresh token 1")

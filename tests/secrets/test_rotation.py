@@ -89,9 +89,9 @@ def test_rotation_is_on_record_for_each_department(fleet: Database, key: Key, ot
     by = fleet.server.user
     ids = {"from_key": key.id.hex(), "to_key": other_key.id.hex()}
     assert [row for row in audited(fleet) if row[0] == "SECRETS_ROTATED"] == [
+        ("SECRETS_ROTATED", "hr", by, {"table": "oauth_credentials", "values": 2} | ids),
         ("SECRETS_ROTATED", "hr", by, {"table": "api_keys", "values": 2} | ids),
         ("SECRETS_ROTATED", "legal", by, {"table": "api_keys", "values": 1} | ids),
-        ("SECRETS_ROTATED", "hr", by, {"table": "oauth_credentials", "values": 2} | ids),
     ]
 
 

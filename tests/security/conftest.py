@@ -15,11 +15,10 @@ import pytest
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 from pytest_postgresql.executors import NoopExecutor
-from pytest_postgresql.janitor import DatabaseJanitor
 
 from fedschema import federation
 from fedschema.compiler import Compiler
-from tests.conftest import PROJECT, Database, Server
+from tests.conftest import PROJECT, Database, Server, drop_roles, janitor_of
 
 #: The tables that can be shared, each with its canonical resource name (tables.md, security.md).
 SHARED = {
@@ -252,39 +251,19 @@ def fill(database: Database, department_id: str) -> None:
             connection.execute(insertion(department_id, table))
 
 
-def _drop_roles(server: Server, name: str) -> None:
-    with server.connect() as connection:
-        rows = connection.execute(
-            "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') LIKE %s",
-            (f"fedschema: department % of database {name}",),
-        ).fetchall()
-        for (role,) in rows:
-            connection.execute(compose("DROP ROLE {role}", role=role))
-
-
 @pytest.fixture(scope="module")
 def fleet(server: Server, control_plane: NoopExecutor) -> Iterator[Database]:
     """A database with the departments hr and sales and one row in each of their tables, for a whole module."""
     name = "fedschema_fleet"
-    janitor = DatabaseJanitor(
-        user=server.user,
-        host=server.host,
-        port=server.port,
-        dbname=name,
-        password=server.password,
-        maintenance_dbname=server.maintenance_dbname,
-        template_dbname=control_plane.template_dbname,
-    )
-    janitor.drop()
     compiler = Compiler(PROJECT)
-    with janitor:
+    with janitor_of(server, name, control_plane.template_dbname):
         federation.initialise(server.conninfo(name), compiler)
         made = Database(server, name, compiler)
         for department_id in DEPARTMENTS:
             made.add(department_id)
             fill(made, department_id)
         yield made
-    _drop_roles(server, name)
+    drop_roles(server, name)
 
 
 @pytest.fixture(scope="module")

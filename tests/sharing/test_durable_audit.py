@@ -6,7 +6,6 @@ These tests have a server of their own, which writes down all it hears.
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -19,28 +18,17 @@ import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege
 
-from fedschema import audit_channel, federation
-from fedschema.compiler import Compiler
+from fedschema import audit_channel
 from fedschema.embedded import throwaway_server
 from fedschema.errors import AuditChannelFailed, PrivilegeMissing
 from tests.cli.typing_in import type_in
-from tests.conftest import PROJECT, ROOT, Database, Server
+from tests.conftest import ROOT, TALKATIVE, Database, overheard_on, programs
 from tests.security.conftest import count, fill, owning, refused, value
 from tests.sharing.conftest import HR, add_gateway, asking, claim, grant, noticing, recorded, search
 
 #: What the server writes itself begins with the time; what continues a message begins with a tab.
 OWN_LINE = re.compile(r"\d{4}-\d\d-\d\d [0-9:.]+ \S+ \[\d+\] LOG:  00000: fedschema cross-department attempt: (.*)")
 FAILED = "fedschema: the durable audit channel failed: "
-
-SETTINGS = {
-    "log_statement": "all",
-    "log_min_duration_statement": "0",
-    "log_min_error_statement": "debug5",
-    "log_error_verbosity": "verbose",
-    "log_parameter_max_length": "-1",
-    "log_parameter_max_length_on_error": "-1",
-    "track_activity_query_size": "1MB",
-}
 
 
 @dataclass(frozen=True)
@@ -65,18 +53,14 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
-    named_programs = os.environ.get("FEDSCHEMA_TEST_BINDIR")
-    with throwaway_server(Path(named_programs) if named_programs else None, SETTINGS) as running:
-        server = Server(running.host, running.port, running.user, running.password)
-        with server.connect() as connection:
-            connection.execute("CREATE DATABASE heard")
-        database = Database(server, "heard", Compiler(PROJECT))
-        federation.initialise(database.conninfo, database.compiler)
+    with throwaway_server(programs(), TALKATIVE) as running:
+        found = overheard_on(running, "heard")
+        database = found.database
         for department_id in ("hr", "sales"):
             database.add(department_id)
             fill(database, department_id)
         add_gateway(database, "hr_gateway", HR)
-        yield Place(database, running.directory / "log")
+        yield Place(database, found.log)
 
 
 @pytest.fixture

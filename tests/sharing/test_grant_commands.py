@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -78,6 +79,16 @@ def test_revoke_says_what_still_admits_it(shared: Database, command: Run, root: 
     )
     with asking(shared) as connection:
         assert count(connection, "sales", "contacts") == 1
+
+
+@pytest.mark.parametrize("state", [{"enabled": False}, {"expires_at": datetime(2020, 1, 1, tzinfo=UTC)}], ids=str)
+def test_revoke_says_nothing_of_what_admits_nobody(
+    shared: Database, command: Run, root: psycopg.Connection, state: dict[str, Any]
+) -> None:
+    grant(root)
+    grant(root, "read", "*", **state)
+    done = command("revoke", "hr", "sales", *READ)
+    assert (done.status, done.stdout, done.stderr) == (0, "hr may no longer read contacts of sales\n", "")
 
 
 def test_revoke_of_nothing_is_an_error_and_changes_nothing(

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -17,8 +16,7 @@ from fedschema.connections import conninfo_of
 from fedschema.embedded import throwaway_server
 from fedschema.embedded.throwaway import ThrowawayServer
 from fedschema.settings import DatabaseChoice
-from tests.cli.typing_in import type_in
-from tests.conftest import ROOT, Database, Finished, Run
+from tests.conftest import ROOT, Database, programs
 from tests.tenancy.inventory import Rows, inventory
 
 #: What `fedschema` calls its sessions in pg_stat_activity.
@@ -32,16 +30,6 @@ Spawn = Callable[..., "subprocess.Popen[str]"]
 def everything(database: Database) -> Inventory:
     """Look at all that a command could have changed."""
     return lambda: inventory(database.server, database.name)
-
-
-@pytest.fixture
-def command(database: Database) -> Run:
-    """Type `fedschema …` inside this process, on the test's database."""
-
-    def run(*arguments: str, stdin: str = "", url: str | None = None) -> Finished:
-        return type_in(*arguments, url=url or database.url, stdin=stdin, cwd=ROOT)
-
-    return run
 
 
 @pytest.fixture
@@ -137,21 +125,8 @@ def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
     return True
 
 
-def _programs() -> Path | None:
-    """The programs of the PostgreSQL under test; None for the packaged one."""
-    named = os.environ.get("FEDSCHEMA_TEST_BINDIR")
-    return Path(named) if named else None
-
-
-@pytest.fixture(scope="session")
-def talkative_server() -> Iterator[ThrowawayServer]:
-    """A server that writes every statement to its log and shows the whole of what it runs."""
-    with throwaway_server(_programs(), {"log_statement": "all", "track_activity_query_size": "1MB"}) as running:
-        yield running
-
-
 @pytest.fixture(scope="module")
 def untouched_server() -> Iterator[ThrowawayServer]:
     """A server whose cluster has never seen a platform role."""
-    with throwaway_server(_programs()) as running:
+    with throwaway_server(programs()) as running:
         yield running

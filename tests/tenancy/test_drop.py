@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from fedschema import tenancy
+from fedschema import catalogue, tenancy
 from fedschema.department import Department
 from fedschema.errors import DepartmentVanished, LockTimeout, OperationError, UnknownDepartment
 from tests.conftest import Database, Run
@@ -252,6 +253,42 @@ def test_of_two_droppings_one_wins_and_the_other_says_why(database: Database) ->
     assert "nothing was changed" in refusal.message
     left = traces(database, "hr")
     assert (left.status, left.roles, left.schemas) == ("DEPROVISIONED", 0, 0)
+
+
+def _drop_hr_after(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let hr be dropped by another just after it was seen that it is there, for the first time."""
+    answer = catalogue.schemas_with
+
+    def answered(*arguments: Any) -> object:
+        found = answer(*arguments)
+        monkeypatch.setattr(catalogue, "schemas_with", answer)
+        tenancy.drop(database.conninfo, database.compiler, Department("hr"), NOBODY_ASKS)
+        return found
+
+    monkeypatch.setattr(catalogue, "schemas_with", answered)
+
+
+def test_department_that_vanishes_does_not_hide_the_others(
+    database: Database, command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.add("hr")
+    database.add("sales")
+    _drop_hr_after(database, monkeypatch)
+
+    done = command("status")
+
+    assert done.stderr == ""
+    assert "sales" in done.stdout
+
+
+def test_department_that_vanishes_while_it_is_to_be_dropped_is_named(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    department = database.add("hr")
+    _drop_hr_after(database, monkeypatch)
+
+    with pytest.raises(DepartmentVanished, match="department hr; nothing was changed"):
+        tenancy.drop(database.conninfo, database.compiler, department, NOBODY_ASKS)
 
 
 def test_tables_in_use_are_waited_for_a_while_and_then_left_alone(database: Database, everything: Inventory) -> None:

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from psycopg import sql
-from pytest_postgresql.janitor import DatabaseJanitor
 
 from fedschema import federation
 from fedschema.department import MAX_ID_LENGTH
-from tests.conftest import Database, Run, Server
+from tests.conftest import Database, Run, Server, janitor_of
 from tests.tenancy.inventory import WHOLE, traces
 
 LONGEST = "a" + "1234567890" * 5 + "_long"
@@ -139,15 +138,7 @@ def encoded_database(
 ) -> Iterator[Database]:
     """A database whose encoding is not UTF8."""
     name = "fedschema_test_encoded"
-    janitor = DatabaseJanitor(
-        user=server.user,
-        host=server.host,
-        port=server.port,
-        dbname=name,
-        password=server.password,
-        maintenance_dbname=server.maintenance_dbname,
-    )
-    janitor.drop()
+    janitor = janitor_of(server, name)
     with server.connect() as connection:
         connection.execute(
             sql.SQL("CREATE DATABASE {} ENCODING {} LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0").format(

@@ -7,44 +7,16 @@ import os
 import re
 import stat
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from fedschema import federation
-from fedschema.compiler import Compiler
-from fedschema.embedded.throwaway import ThrowawayServer
-from tests.conftest import PROJECT, Database, Run, Server
+from tests.conftest import Database, Overheard, Run
 from tests.tenancy.conftest import Inventory, Spawn, eventually, held_up, sessions
 
 SECRET = "Corr3ct-horse_battery.staple"
 SHOWN = re.compile(r"^password of hr_role, shown only now: (\S+)$", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Overheard:
-    """A database on a server that writes down all it hears."""
-
-    database: Database
-    log: Path
-
-
-@pytest.fixture
-def overheard(talkative_server: ThrowawayServer) -> Iterator[Overheard]:
-    """A database with a control plane, and what its server writes down."""
-    given = talkative_server
-    server = Server(given.host, given.port, given.user, given.password)
-    with server.connect() as connection:
-        connection.execute("CREATE DATABASE overheard")
-    database = Database(server, "overheard", Compiler(PROJECT))
-    federation.initialise(database.conninfo, database.compiler)
-    yield Overheard(database, given.directory / "log")
-    with server.connect() as connection:
-        connection.execute("DROP DATABASE overheard WITH (FORCE)")
-        connection.execute("DROP ROLE IF EXISTS hr_role")
 
 
 def test_password_from_stdin_is_the_one_that_works(database: Database, command: Run) -> None:

@@ -10,14 +10,12 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
-from psycopg import sql
 from pytest_postgresql.executors import NoopExecutor
-from pytest_postgresql.janitor import DatabaseJanitor
 
 from fedschema import federation
 from fedschema.compiler import Compiler
 from fedschema.validation import Validation, validate
-from tests.conftest import PROJECT, Database, Server
+from tests.conftest import PROJECT, Database, Server, drop_roles, janitor_of
 
 DEPARTMENTS = ("hr", "legal", "sales")
 NAME = "fedschema_walls"
@@ -36,36 +34,16 @@ def told(found: Validation) -> list[str]:
 @contextmanager
 def fresh_database(server: Server, control_plane: NoopExecutor, *departments: str) -> Iterator[Database]:
     """Make a database with departments; it and every role that was made for it go at the end."""
-    janitor = DatabaseJanitor(
-        user=server.user,
-        host=server.host,
-        port=server.port,
-        dbname=NAME,
-        password=server.password,
-        maintenance_dbname=server.maintenance_dbname,
-        template_dbname=control_plane.template_dbname,
-    )
-    janitor.drop()
     compiler = Compiler(PROJECT)
     try:
-        with janitor:
+        with janitor_of(server, NAME, control_plane.template_dbname):
             federation.initialise(server.conninfo(NAME), compiler)
             made = Database(server, NAME, compiler)
             for department in departments:
                 made.add(department)
             yield made
     finally:
-        _drop_roles(server)
-
-
-def _drop_roles(server: Server) -> None:
-    with server.connect() as connection:
-        rows = connection.execute(
-            "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') LIKE %s",
-            (f"fedschema: % of database {NAME}",),
-        ).fetchall()
-        for (role,) in rows:
-            connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+        drop_roles(server, NAME)
 
 
 @pytest.fixture(scope="module")

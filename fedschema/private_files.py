@@ -1,0 +1,79 @@
+"""Files that only their owner may read, for passwords, secrets and keys: whole, or refused."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+
+class Unusable(Exception):
+    """A file cannot be read, or not be trusted; it becomes an error of whoever asked.
+
+    Attributes:
+        reason: what is wrong with it: ``can be read by others (mode 644)``.
+        mend: the command that mends it, or None.
+    """
+
+    def __init__(self, reason: str, mend: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.mend = mend
+
+
+def read(path: Path, at_most: int) -> str:
+    """Return the text of a file that nobody but its owner may read.
+
+    Args:
+        path: the file.
+        at_most: how many bytes it may have.
+
+    Raises:
+        Unusable: with the reason; the content is not repeated.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            if mode & (stat.S_IRWXG | stat.S_IRWXO):
+                raise Unusable(f"can be read by others (mode {mode:o})", f"chmod 600 {path}")
+            content = file.read(at_most + 1)
+    except OSError as error:
+        raise Unusable(f"cannot be read: {error.strerror}") from error
+    return decoded(content, at_most)
+
+
+def decoded(content: bytes, at_most: int) -> str:
+    """Return bytes as text.
+
+    Raises:
+        Unusable: they are too many, or no text. The exception that holds the bytes does not lead here.
+    """
+    if len(content) > at_most:
+        raise Unusable(f"has more than {at_most // 1024} KiB")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        pass
+    raise Unusable("is no UTF-8 text")
+
+
+def create(path: Path, text: str) -> None:
+    """Make a file of mode 0600 that holds one line; it has all of it from the moment that it has its name.
+
+    It is on the disk when this returns: what is written may be the only key to what comes after.
+
+    Raises:
+        FileExistsError: something is there already.
+        OSError: it cannot be written.
+    """
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", newline="") as file:
+        file.write(f"{text}\n")
+        file.flush()
+        os.fsync(file.fileno())
+        path.hardlink_to(file.name)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
