@@ -17,7 +17,7 @@ from fedschema import statements
 from fedschema.connections import BECOME_OWNER, cancel, translate
 from fedschema.department import Department
 from fedschema.errors import FedschemaError
-from fedschema.plans import Plan
+from fedschema.plans import Plan, PlanStep
 from fedschema.rendering import Templates, quote_literal
 
 _SECRET = re.compile(r"(PASSWORD\s+)'[^']*'", re.IGNORECASE)
@@ -59,6 +59,20 @@ def migration(department: Department, plan: Plan) -> Batch:
     direction = plan.steps[0].direction if plan.steps else "upgrade"
     return Batch(
         f"{direction} of department {department}", "\n".join((begin, plan.script(department), _end(department)))
+    )
+
+
+def completion(department: Department, step: PlanStep, began: str) -> Batch:
+    """Return what says that a step is done that was done outside the transaction.
+
+    Args:
+        department: which one; it is held already.
+        step: what was done.
+        began: when, as PostgreSQL writes a time.
+    """
+    return Batch(
+        f"{step.direction} of department {department}",
+        "\n".join((f"{step.headline}\n{step.bookkeeping(department, began)}", _end(department))),
     )
 
 

@@ -130,7 +130,7 @@ def _from_json(kept: dict[str, Any]) -> Blueprint:
         Plan(
             start=tuple(plan["start"]),
             end=tuple(plan["end"]),
-            steps=tuple(PlanStep(**step) for step in plan["steps"]),
+            steps=tuple(PlanStep(**{**step, "end": tuple(step["end"])}) for step in plan["steps"]),
             walls=tuple(Wall(**wall) for wall in plan["walls"]),
             collateral=tuple(plan["collateral"]),
         ),

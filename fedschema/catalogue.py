@@ -75,6 +75,15 @@ def schemas_with(connection: psycopg.Connection, table: str, schemas: Sequence[s
     return {row[0] for row in connection.execute(_HAVING, {"table": table, "schemas": list(schemas)})}
 
 
+def holds_nothing(connection: psycopg.Connection, schema: str, table: str) -> bool:
+    """Tell whether a table has no page, so that nothing done to it takes time."""
+    row = connection.execute(
+        "SELECT pg_catalog.pg_relation_size(pg_catalog.to_regclass(pg_catalog.format('%%I.%%I', %s::text, %s::text)))",
+        (schema, table),
+    ).fetchone()
+    return row is not None and row[0] == 0
+
+
 def tables(connection: psycopg.Connection, schema: str) -> list[str]:
     """Return the tables of a schema but its version table, by name; empty when there is no such schema."""
     return [row[0] for row in connection.execute(_TABLES, {"schema": schema})]

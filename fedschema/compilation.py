@@ -21,6 +21,7 @@ from sqlalchemy.sql.ddl import ExecutableDDLElement
 from fedschema import statements
 from fedschema.errors import CompilationFailed
 from fedschema.lineages import Lineage
+from fedschema.nontransactional import Backfill, IndexChange, Nontransactional
 from fedschema.operations import OPTION, RevisionTarget, execute_exactly
 from fedschema.plans import SLOT, Direction, Plan, PlanStep
 from fedschema.rendering import Templates
@@ -30,6 +31,9 @@ _ENDS_TRANSACTION = re.compile(
     r"(?:COMMIT|END|ROLLBACK(?!\s+(?:WORK\s+|TRANSACTION\s+)?TO)|ABORT|BEGIN|START|PREPARE\s+TRANSACTION)\b",
     re.IGNORECASE,
 )
+
+#: How many statements the ordinary form of each has: a backfill steps into a role and out again.
+_STATEMENTS = {IndexChange: 1, Backfill: 3}
 
 
 def compile_steps(
@@ -50,9 +54,13 @@ def compile_steps(
         for step in steps:
             online = _needs_connection(step)
             sql = "" if online else _written_by(buffer, step)
+            apart = _nontransactional(step, sql, target)
             heads.update_to_step(step)
-            recorded = slot is not None or bool(heads.heads)
-            compiled.append(PlanStep(name_of(step), _direction(step), sql, _drain(buffer), recorded, online))
+            end = tuple(sorted(heads.heads))
+            recorded = slot is not None or bool(end)
+            compiled.append(
+                PlanStep(name_of(step), _direction(step), sql, _drain(buffer), end, recorded, online, apart)
+            )
     return Plan(start, tuple(sorted(heads.heads)), tuple(compiled), tuple(target.walls.values()))
 
 
@@ -91,6 +99,20 @@ def _written_by(buffer: io.StringIO, step: RevisionStep | StampStep) -> str:
             "a department moves in one transaction; leave autocommit_block, COMMIT and ROLLBACK out of the revision",
         )
     return sql
+
+
+def _nontransactional(step: RevisionStep | StampStep, sql: str, target: RevisionTarget) -> Nontransactional | None:
+    """Take what a revision wants done outside the transaction, which has to be all that it does."""
+    wanted = tuple(target.nontransactional)
+    target.nontransactional.clear()
+    if not wanted:
+        return None
+    if len(wanted) > 1 or len(statements.split(sql)) != _STATEMENTS[type(wanted[0])]:
+        raise CompilationFailed(
+            f"revision {name_of(step)} does more than one thing, and one of them outside its transaction",
+            "put op.create_index_concurrently, op.drop_index_concurrently and op.backfill into revisions of their own",
+        )
+    return wanted[0]
 
 
 def _drain(buffer: io.StringIO) -> str:

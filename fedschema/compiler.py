@@ -55,7 +55,7 @@ class Compiler:
     def _compile_blueprint(self) -> Blueprint:
         control_plane = self.lineage(None)
         anyone = self.lineage(SLOT)
-        plan = self._kept("upgrade", anyone, (), anyone.upgrade_steps((), "head"))
+        plan = self._kept("upgrade", anyone, (), anyone.upgrade_steps((), "head")).in_one_transaction
         branches = anyone.branches - {TENANT}
         return Blueprint(plan, control_plane.as_control_plane(), branches)
 

@@ -213,6 +213,39 @@ def owner_transaction(connection: psycopg.Connection, what: str) -> Iterator[psy
 
 
 @contextmanager
+def owner_session(conninfo: str, what: str) -> Iterator[psycopg.Connection]:
+    """Open a session that is federation_owner from end to end, for statements that no transaction may hold.
+
+    Args:
+        conninfo: the server itself: behind a pooler a session is other people's too, and would make them the owner.
+        what: the operation, for messages.
+
+    Raises:
+        SessionNeeded: a pooler stands in between.
+    """
+    with translated(what), connect(conninfo) as connection:
+        row = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
+        if row != (connection.info.backend_pid,):  # a pooler invents what it tells a client of its session
+            raise errors.SessionNeeded(what)
+        connection.execute(BECOME_OWNER.replace("SET LOCAL", "SET"))
+        yield connection
+
+
+def require_same_server(one: psycopg.Connection, other: psycopg.Connection) -> None:
+    """Check that two connections lead to the same database, as a pooler's URL and the server's own have to.
+
+    Raises:
+        DirectUrlElsewhere: they do not.
+    """
+    question = """
+        SELECT pg_catalog.pg_postmaster_start_time(), oid
+        FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()
+    """
+    if one.execute(question).fetchone() != other.execute(question).fetchone():
+        raise errors.DirectUrlElsewhere
+
+
+@contextmanager
 def translated(what: str) -> Iterator[None]:
     """Turn what the driver raises into one of our errors.
 

@@ -12,10 +12,11 @@ A revision that has to look at data while it runs says ``online = True`` and can
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from fedschema.department import Department
+from fedschema.nontransactional import Nontransactional
 from fedschema.policies import Wall
 from fedschema.rendering import quote_literal
 from fedschema.versions import FEDERATION, Heads
@@ -35,16 +36,20 @@ class PlanStep:
         direction: ``upgrade``, ``downgrade`` or ``stamp``.
         sql: what the revision's script wrote, with slots.
         version_sql: what moves the version table along, with slots.
+        end: the version table's rows after it.
         recorded: False only for the step that takes the history itself away.
         online: the revision reads from the database while it runs, so that there is no SQL of it.
+        nontransactional: what is to be done outside the transaction instead of `sql`, with slots.
     """
 
     revision: str
     direction: Direction
     sql: str
     version_sql: str
+    end: Heads
     recorded: bool = True
     online: bool = False
+    nontransactional: Nontransactional | None = None
 
     @property
     def checksum(self) -> str | None:
@@ -58,11 +63,20 @@ class PlanStep:
 
     def script(self, department: Department | None) -> str:
         """Return the step for one department (None: the control plane), with its row of history."""
-        parts = [f"{self.headline}\n", self.sql, self.version_sql]
+        return _fill(f"{self.headline}\n{self.sql}", department) + self.bookkeeping(department)
+
+    def bookkeeping(self, department: Department | None, began: str | None = None) -> str:
+        """Return what says that the step is done: the version table's row, and the history's.
+
+        Args:
+            department: None for the control plane.
+            began: when it began, where that was before this transaction, as PostgreSQL writes a time.
+        """
+        parts = [self.version_sql]
         if self.recorded:
-            owner = quote_literal(department.id if department else FEDERATION)
-            values = ", ".join(quote_literal(value) for value in (self.revision, self.direction, self.checksum))
-            parts.append(f"CALL federation.record_migration({owner}, {values});\n")
+            owner = department.id if department else FEDERATION
+            told = [owner, self.revision, self.direction, self.checksum, *([began] if began else [])]
+            parts.append(f"CALL federation.record_migration({', '.join(quote_literal(value) for value in told)});\n")
         return _fill("".join(parts), department)
 
 
@@ -83,6 +97,38 @@ class Plan:
     steps: tuple[PlanStep, ...]
     walls: tuple[Wall, ...] = ()
     collateral: tuple[str, ...] = ()
+
+    @property
+    def legs(self) -> tuple[Plan, ...]:
+        """The plan in pieces that are each done at once: what is nontransactional goes by itself."""
+        pieces: list[list[PlanStep]] = []
+        for step in self.steps:
+            if pieces and not step.nontransactional and not pieces[-1][-1].nontransactional:
+                pieces[-1].append(step)
+            else:
+                pieces.append([step])
+        starts = [self.start, *(piece[-1].end for piece in pieces)]
+        return tuple(Plan(start, piece[-1].end, tuple(piece)) for start, piece in zip(starts, pieces, strict=False))
+
+    def rest_from(self, heads: Heads) -> Plan | None:
+        """Return what is left of the plan for a department that is at `heads`; None when that is not on its way."""
+        if heads == self.end:
+            return Plan(heads, heads, ())
+        for leg in self.legs:
+            if leg.start == heads:
+                left = self.steps[self.steps.index(leg.steps[0]) :]
+                return replace(self, start=heads, steps=left)
+        return None
+
+    @property
+    def in_one_transaction(self) -> Plan:
+        """The plan for a department whose tables are empty: all of it by its ordinary SQL."""
+        return replace(self, steps=tuple(replace(step, nontransactional=None) for step in self.steps))
+
+    def nontransactional(self, department: Department) -> Nontransactional | None:
+        """Return what one of the `legs` does outside a transaction; None when it does nothing there."""
+        first = self.steps[0].nontransactional
+        return first.filled(lambda sql: _fill(sql, department)) if first else None
 
     @property
     def needs_connection(self) -> tuple[str, ...]:

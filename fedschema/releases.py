@@ -50,6 +50,7 @@ def migrate(  # noqa: PLR0913 - what a release is made of
     ask: Ask | None = None,
     *,
     halt: Halt | None = None,
+    direct: str | None = None,
 ) -> Iterator[Result]:
     """Take departments to where they are asked to go, several at a time, and yield each result as it is there.
 
@@ -60,14 +61,17 @@ def migrate(  # noqa: PLR0913 - what a release is made of
         release: what is asked for.
         ask: asked about a department that would lose something unconfirmed; without it such a step is refused.
         halt: ends it early; what was not begun is skipped.
+        direct: the same database past a pooler, for what needs a session of its own; None where there is no pooler.
 
     Raises:
         As `prepare` does.
     """
-    yield from prepare(conninfo, compiler, wanted, release).results(ask, halt)
+    yield from prepare(conninfo, compiler, wanted, release, direct=direct).results(ask, halt)
 
 
-def prepare(conninfo: str, compiler: Compiler, wanted: Sequence[Department], release: Release) -> Run:
+def prepare(
+    conninfo: str, compiler: Compiler, wanted: Sequence[Department], release: Release, *, direct: str | None = None
+) -> Run:
     """Look where departments are and compile the way of each; nothing is changed.
 
     Args:
@@ -75,6 +79,7 @@ def prepare(conninfo: str, compiler: Compiler, wanted: Sequence[Department], rel
         compiler: the project.
         wanted: the departments; empty means all.
         release: what is asked for.
+        direct: as for `migrate`.
 
     Raises:
         UnknownDepartment, UnknownRevision, ForeignRevision, CompilationFailed
@@ -86,7 +91,8 @@ def prepare(conninfo: str, compiler: Compiler, wanted: Sequence[Department], rel
         departments = {position.entry.department: position for position, _ in found}
         plans = {position.entry.department: _plan(compiler, position, heads, release) for position, heads in found}
         sizes = _sizes(connection, list(plans)) if release.canaries else {}
-        return Run(conninfo, compiler, release, departments, plans, sizes, _jobs(connection, release.jobs, len(plans)))
+        jobs = _jobs(connection, release.jobs, len(plans))
+        return Run(conninfo, compiler, release, departments, plans, sizes, jobs, direct)
 
 
 def _plan(compiler: Compiler, position: Position, heads: Heads, release: Release) -> Plan | FedschemaError:

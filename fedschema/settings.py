@@ -125,6 +125,15 @@ def choose_database(
     return DatabaseChoice("the embedded PostgreSQL", embedded=directory / EMBEDDED_DIRECTORY)
 
 
+def choose_direct(option: str | None, environment: Mapping[str, str]) -> DatabaseChoice | None:
+    """Decide how the server is reached past a pooler: ``--direct-url``, then ``FEDSCHEMA_DIRECT_URL``, else not."""
+    if option:
+        return DatabaseChoice("--direct-url", option)
+    if url := environment.get("FEDSCHEMA_DIRECT_URL"):
+        return DatabaseChoice("FEDSCHEMA_DIRECT_URL", url)
+    return None
+
+
 def _url_of_ini(project: Project) -> str:
     try:
         return _read(project.ini).get("alembic", "sqlalchemy.url", fallback="")
@@ -134,13 +143,22 @@ def _url_of_ini(project: Project) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a command works on: one project, one database."""
+    """What a command works on: one project, one database.
+
+    Attributes:
+        project: the revisions and templates.
+        database: the one that is meant.
+        direct: the same database past the pooler, for what needs a session of its own; None where there is no pooler.
+    """
 
     project: Project
     database: DatabaseChoice
+    direct: DatabaseChoice | None = None
 
     @classmethod
-    def load(cls, config: Path | None = None, database_url: str | None = None) -> Settings:
+    def load(
+        cls, config: Path | None = None, database_url: str | None = None, direct_url: str | None = None
+    ) -> Settings:
         """Read the settings of this process: options, environment, working directory.
 
         Raises:
@@ -148,4 +166,5 @@ class Settings:
         """
         directory = Path.cwd()
         project = Project.find(config, os.environ, directory)
-        return cls(project, choose_database(database_url, os.environ, project, directory))
+        database = choose_database(database_url, os.environ, project, directory)
+        return cls(project, database, choose_direct(direct_url, os.environ))

@@ -26,7 +26,7 @@ from fedschema.cli import (
 from fedschema.cli.session import Session
 from fedschema.errors import UsageError
 
-_GLOBAL_OPTIONS = ("--database-url", "--config")
+_GLOBAL_OPTIONS = ("--database-url", "--direct-url", "--config")
 
 
 class _RootGroup(TyperGroup):
@@ -83,6 +83,13 @@ def root(
             "libpq's variables, else an embedded PostgreSQL in .fedschema/.",
         ),
     ] = None,
+    direct_url: Annotated[
+        str | None,
+        typer.Option(
+            "--direct-url",
+            help="The same database past a pooler, for what needs a session of its own; else FEDSCHEMA_DIRECT_URL.",
+        ),
+    ] = None,
     config: Annotated[Path | None, typer.Option("--config", help="The project's alembic.ini.")] = None,
     *,
     version: Annotated[  # noqa: ARG001 - handled by its callback
@@ -90,7 +97,7 @@ def root(
     ] = False,
 ) -> None:
     """One PostgreSQL schema per department, walled off and migrated together."""
-    context.obj = Session(config, database_url)
+    context.obj = Session(config, database_url, direct_url)
 
 
 app.command("init")(federation.init)

@@ -100,7 +100,7 @@ def downgrade(  # noqa: PLR0913 - one argument for each option
 
 def _migrate(session: Session, ids: Sequence[Department], release: Release, *, as_json: bool) -> None:
     """Run a release; a department that would lose something is asked about, and left alone when nobody answers."""
-    run = releases.prepare(session.conninfo, session.compiler, ids, release)
+    run = releases.prepare(session.conninfo, session.compiler, ids, release, direct=session.direct)
     ask = _ask if sys.stdin.isatty() and not as_json else None
     results: list[Result] = []
     with halting(Halt()) as halt, bar_for(0 if as_json else len(run.departments)) as bar:

@@ -33,15 +33,17 @@ class Session:
     Attributes:
         config: ``--config``.
         database_url: ``--database-url``.
+        direct_url: ``--direct-url``.
     """
 
     config: Path | None = None
     database_url: str | None = None
+    direct_url: str | None = None
 
     @cached_property
     def settings(self) -> Settings:
         """The project and the database that are meant."""
-        return Settings.load(self.config, self.database_url)
+        return Settings.load(self.config, self.database_url, self.direct_url)
 
     @cached_property
     def compiler(self) -> Compiler:
@@ -55,6 +57,11 @@ class Session:
         if embedded is not None:
             output.note(f"using the embedded PostgreSQL in {embedded} (to stop it: fedschema server stop)")
         return connections.conninfo_of(self.settings.database)
+
+    @cached_property
+    def direct(self) -> str | None:
+        """The connection string that leads past a pooler; None when none was given."""
+        return connections.conninfo_of(self.settings.direct) if self.settings.direct else None
 
 
 def session_of(context: typer.Context) -> Session:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,12 +11,13 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext, MigrationInfo
+from alembic.runtime.migration import MigrationContext, MigrationInfo, RevisionStep, StampStep
 from alembic.util import CommandError, DatabaseNotAtHead
 
 from fedschema import batches, connections, losses, registry, statements
 from fedschema.compiler import Compiler
 from fedschema.department import Department
+from fedschema.environment.journey import Journey
 from fedschema.environment.request import Command, Request
 from fedschema.errors import (
     ControlPlaneMissing,
@@ -26,6 +27,7 @@ from fedschema.errors import (
     StatementFailed,
     UnknownRevision,
 )
+from fedschema.fleet.apart import Reach, run_apart
 from fedschema.fleet.transaction import Confirmation, recorded_failures, refuse_collateral
 from fedschema.lineages import Lineage
 from fedschema.operations import OPTION, RevisionTarget, execute_exactly
@@ -41,10 +43,12 @@ class _Progress:
 
     Attributes:
         plan: what is to be done; None until it is known.
+        steps: the same as Alembic has it.
         applied: the revisions that are done.
     """
 
     plan: Plan | None = None
+    steps: Sequence[RevisionStep | StampStep] = ()
     applied: list[str] = field(default_factory=list)
 
     @property
@@ -77,8 +81,12 @@ class OnlineRun:
         self._request = request
         self._compiler = compiler
 
-    def start(self, conninfo: str) -> None:
+    def start(self, conninfo: str, direct: str | None = None) -> None:
         """Do what was asked.
+
+        Args:
+            conninfo: the database.
+            direct: the same past a pooler, for what needs a session of its own; None where there is no pooler.
 
         Raises:
             FedschemaError: nothing of the department that failed was changed; those before it stay as they are now.
@@ -87,9 +95,9 @@ class OnlineRun:
         if self._request.federation:
             self._control_plane(conninfo)
         else:
-            self._fleet(conninfo)
+            self._fleet(conninfo, direct)
 
-    def _fleet(self, conninfo: str) -> None:
+    def _fleet(self, conninfo: str, direct: str | None) -> None:
         """Go through the departments that were named, or through all."""
         engine = connections.engine(conninfo)
         with engine.connect() as connection, translated("reading the registry", _Progress()), connection.begin():
@@ -101,7 +109,7 @@ class OnlineRun:
             return
         for department in positions:
             with engine.connect() as connection:
-                self._department(connection, department)
+                self._department(connection, department, Reach(conninfo, direct))
 
     def _positions(self, connection: psycopg.Connection) -> dict[Department, Heads]:
         """Return where each chosen department is."""
@@ -114,8 +122,25 @@ class OnlineRun:
             positions[department] = heads
         return positions
 
-    def _department(self, connection: sa.Connection, department: Department) -> None:
-        """Take one department to where it was asked to go, or leave it as it was and say so in the history."""
+    def _department(self, connection: sa.Connection, department: Department, reach: Reach) -> None:
+        """Take one department to where it was asked to go, leg by leg, or leave it where the last leg ended."""
+        journey = self._leg(connection, department, None)
+        while journey:
+            if (leg := journey.legs[0]).nontransactional(department):
+                run_apart(reach, department, leg)
+                _log.info("%s: %s %s", department, self._request.command.verb, leg.steps[0].revision)
+                journey = journey.after_a_leg
+            else:
+                journey = self._leg(connection, department, journey)
+
+    def _leg(self, connection: sa.Connection, department: Department, journey: Journey | None) -> Journey | None:
+        """Do the first leg in one transaction, if it belongs into one, and return what is left to do.
+
+        Args:
+            connection: outside a transaction.
+            department: which one.
+            journey: what is to be done; None to find out.
+        """
         command = self._request.command
         progress = _Progress()
         raw = connections.driver_of(connection)
@@ -129,29 +154,46 @@ class OnlineRun:
             lineage = self._compiler.lineage(department)
             context = self._configure(connection, lineage, department.schema, progress)
             heads = () if self._request.purge else context.get_current_heads()
-            progress.plan = self._request.plan(self._compiler, department, heads)
+            journey = journey or self._journey(lineage, department, heads)
+            if not journey:
+                _log.info("%s: nothing to do", department)
+                return None
+            if journey.legs[0].nontransactional(department):
+                return journey
+            journey.require_start(department, heads)
+            progress.plan = journey.legs[0]
+            progress.steps = journey.steps[: len(progress.plan.steps)]
             self._refuse_losses(raw, department, progress, what)
             self._environment.run_migrations()
             if command is not Command.STAMP:
                 raw.execute("CALL federation.assert_walls(%s)", (department.id,))
-        if not progress.applied:
-            _log.info("%s: nothing to do", department)
+        return journey.after_a_leg
+
+    def _journey(self, lineage: Lineage, department: Department, heads: Heads) -> Journey | None:
+        """Plan the way from where a department is; None when it is there."""
+        plan = self._request.plan(self._compiler, department, heads)
+        refuse_collateral(department, plan, self._confirmation(department))
+        if not plan.steps:
+            return None
+        return Journey(plan.legs, tuple(self._request.steps(lineage, heads)))
+
+    def _confirmation(self, department: Department) -> Confirmation:
+        hint = f"if they may go, add -x confirm={department} to the command"
+        return Confirmation(department.id in self._request.confirmed, hint)
 
     def _refuse_losses(self, raw: psycopg.Connection, department: Department, progress: _Progress, what: str) -> None:
         """Refuse what would lose rows; a plan is rehearsed as a plan, what needs a connection as it is."""
         plan = progress.plan
         assert plan is not None  # noqa: S101 - it was made just before
-        hint = f"if they may go, add -x confirm={department} to the command"
-        confirmation = Confirmation(department.id in self._request.confirmed, hint)
-        refuse_collateral(department, plan, confirmation)
+        confirmation = self._confirmation(department)
         if confirmation.given:
             return
         if plan.needs_connection:
-            losses.refuse_losses(raw, department, self._environment.run_migrations, hint)
+            losses.refuse_losses(raw, department, self._environment.run_migrations, confirmation.hint)
             progress.applied.clear()  # that was the rehearsal
         elif losses.may_lose_rows(script := plan.script(department)):
             batch = batches.Batch(what, script)
-            losses.refuse_losses(raw, department, lambda: batches.execute(raw, batch, plan), hint)
+            losses.refuse_losses(raw, department, lambda: batches.execute(raw, batch, plan), confirmation.hint)
 
     def _control_plane(self, conninfo: str) -> None:
         """Do what was asked with the control plane; an upgrade makes first what its revisions stand on."""
@@ -170,7 +212,9 @@ class OnlineRun:
             elif heads is None:
                 raise ControlPlaneMissing(f"alembic {self._request.command.verb}")
             context = self._configure(connection, lineage, FEDERATION, progress)
-            progress.plan = self._request.plan(self._compiler, None, context.get_current_heads())
+            heads = context.get_current_heads()
+            progress.plan = self._request.plan(self._compiler, None, heads)
+            progress.steps = self._request.steps(lineage, heads)
             if self._request.command is Command.DOWNGRADE and FEDERATION not in self._request.confirmed:
                 hint = f"if they may go, add -x confirm={FEDERATION} to the command"
                 losses.refuse_control_plane_losses(raw, hint)
@@ -204,7 +248,7 @@ class OnlineRun:
             connection=connection,
             version_table=VERSION_TABLE,
             version_table_schema=schema,
-            fn=lambda heads, _: self._request.steps(lineage, heads),
+            fn=lambda _, __: progress.steps,
             on_version_apply=record,
             **options,
         )

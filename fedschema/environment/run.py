@@ -15,7 +15,7 @@ from fedschema.environment import offline
 from fedschema.environment.online import OnlineRun
 from fedschema.environment.request import Request
 from fedschema.errors import FedschemaError, UsageError
-from fedschema.settings import Project, choose_database
+from fedschema.settings import Project, choose_database, choose_direct
 
 _log = logging.getLogger("fedschema")
 
@@ -46,7 +46,14 @@ def _run(environment: EnvironmentContext) -> None:
         (config.output_buffer or config.stdout).write(offline.script(request, compiler))
         return
     conninfo = config.attributes.get("conninfo") or _configured(compiler.project)
-    OnlineRun(environment, request, compiler).start(conninfo)
+    direct = config.attributes.get("direct") or _direct()
+    OnlineRun(environment, request, compiler).start(conninfo, direct)
+
+
+def _direct() -> str | None:
+    """Return the connection string that leads past a pooler, if there is one."""
+    choice = choose_direct(None, os.environ)
+    return connections.conninfo_of(choice) if choice else None
 
 
 def _configured(project: Project) -> str:

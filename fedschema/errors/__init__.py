@@ -33,6 +33,7 @@ from fedschema.errors.kinds import (
     UsageError,
 )
 from fedschema.errors.migrations import (
+    BackfillStuck,
     BranchWouldGo,
     CanaryFailed,
     Cancelled,
@@ -62,10 +63,12 @@ from fedschema.errors.server import (
     AuthenticationFailed,
     ConnectionLost,
     DatabaseMissing,
+    DirectUrlElsewhere,
     PrivilegeMissing,
     ReadOnlyServer,
     ServerTooOld,
     ServerUnreachable,
+    SessionNeeded,
 )
 from fedschema.errors.sharing import (
     GrantMissing,
@@ -97,6 +100,7 @@ from fedschema.errors.typed import (
 __all__ = [
     "AuditChannelFailed",
     "AuthenticationFailed",
+    "BackfillStuck",
     "BranchWouldGo",
     "CanaryFailed",
     "Cancelled",
@@ -111,6 +115,7 @@ __all__ = [
     "DepartmentMoved",
     "DepartmentVanished",
     "DepartmentsTaken",
+    "DirectUrlElsewhere",
     "FedschemaError",
     "ForeignRevision",
     "GrantMissing",
@@ -146,6 +151,7 @@ __all__ = [
     "SecretDamaged",
     "ServerTooOld",
     "ServerUnreachable",
+    "SessionNeeded",
     "SessionsRemain",
     "StatementFailed",
     "StatementTimeout",

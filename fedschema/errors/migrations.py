@@ -104,6 +104,19 @@ class CanaryFailed(OperationError):
         )
 
 
+class BackfillStuck(OperationError):
+    """A backfill changes rows that then still meet its condition, so that it would never end."""
+
+    code = "backfill_stuck"
+
+    def __init__(self, what: str, revision: str, table: str) -> None:
+        super().__init__(
+            f"{what}: the backfill of {table} in revision {revision} leaves rows that still meet its condition; "
+            "it would never end, and was stopped before it changed anything",
+            "make its where= false of a row that was done",
+        )
+
+
 class StatementFailed(OperationError):
     """A statement of a migration failed; the department's transaction was rolled back.
 

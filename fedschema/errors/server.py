@@ -62,6 +62,31 @@ class ReadOnlyServer(OperationError):
         )
 
 
+class SessionNeeded(OperationError):
+    """Something needs a session of its own on the server, and a pooler stands in between."""
+
+    code = "session_needed"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} needs a session of its own, for an index that is made or dropped concurrently, and this "
+            "connection goes through a pooler; nothing was changed",
+            "name the server itself: --direct-url postgresql://… or FEDSCHEMA_DIRECT_URL",
+        )
+
+
+class DirectUrlElsewhere(OperationError):
+    """The direct URL leads to another server or database than the URL."""
+
+    code = "direct_url_elsewhere"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the direct URL leads to another database than the database URL; nothing was changed",
+            "--direct-url and FEDSCHEMA_DIRECT_URL name the server behind the pooler, with the same database",
+        )
+
+
 class ServerTooOld(OperationError):
     """The server is older than any version that fedschema supports."""
 

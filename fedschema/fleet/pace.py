@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import psycopg
 
 from fedschema.department import Department
-from fedschema.errors import Cancelled, LockHeldTooLong
+from fedschema.errors import Cancelled, LockHeldTooLong, LockTimeout
 from fedschema.workers import CANCEL_AGAIN, cancel_until
+
+Done = TypeVar("Done")
 
 #: The first pause before a step is tried again, and the longest, seconds.
 _FIRST_PAUSE = 0.25
@@ -73,6 +76,24 @@ class Pace:
         finally:
             ended.set()
             watcher.join()  # so that it does not cancel what comes next on this connection
+
+    def patiently(self, attempt: Callable[[], Done], wait: Callable[[float], bool]) -> Done:
+        """Do something, and again after a pause when it could not have its locks.
+
+        Args:
+            attempt: a transaction.
+            wait: waits so many seconds; true when that is cut short and the attempts end.
+
+        Raises:
+            LockTimeout: as often as it may be tried.
+        """
+        for number in range(self.retries):
+            try:
+                return attempt()
+            except LockTimeout:
+                if wait(self.pause_before(number)):
+                    raise
+        return attempt()
 
     def pause_before(self, attempt: int) -> float:
         """Return how long to wait before trying again, seconds: longer each time, and never the same for two."""

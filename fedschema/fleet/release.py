@@ -90,6 +90,11 @@ class Release:
         """Tell whether a department's rows may be lost."""
         return self.all_confirmed or department in self.confirmed
 
+    @property
+    def is_relative(self) -> bool:
+        """It goes so many revisions on, from wherever a department is."""
+        return self.destination.rpartition("@")[2].startswith(("+", "-"))
+
     def plan(self, compiler: Compiler, department: Department, heads: Heads) -> Plan:
         """Compile a department's way from where it is; raises as `Compiler.upgrade` does."""
         compile_plan = compiler.upgrade if self.direction is Direction.UPGRADE else compiler.downgrade

@@ -14,11 +14,13 @@ from fedschema.checks import EVERYBODY, Hole
 from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
 from fedschema.department import Department
-from fedschema.errors import CanaryFailed, FedschemaError, NeedsConfirmation
+from fedschema.errors import CanaryFailed, DepartmentMoved, FedschemaError, NeedsConfirmation
+from fedschema.fleet.alembic_road import OrdinaryRoad, run_with_alembic
+from fedschema.fleet.apart import Manner, Reach
 from fedschema.fleet.release import Ask, Outcome, Release, Result
 from fedschema.fleet.schedule import waves
 from fedschema.fleet.transaction import Confirmation
-from fedschema.fleet.voyage import Voyage, go, run_with_alembic
+from fedschema.fleet.voyage import Voyage, go
 from fedschema.plans import Plan
 from fedschema.positions import Position, position_of
 from fedschema.versions import Heads
@@ -55,6 +57,7 @@ class Run:
         plans: the way of each, or why there is none.
         sizes: of each, in pages, where canaries are to be chosen.
         jobs: how many connections share the work.
+        direct: the database past a pooler, for what needs a session of its own; None where there is no pooler.
     """
 
     conninfo: str
@@ -64,6 +67,7 @@ class Run:
     plans: Mapping[Department, Plan | FedschemaError]
     sizes: Mapping[Department, int]
     jobs: int
+    direct: str | None = None
 
     @property
     def departments(self) -> list[Department]:
@@ -139,33 +143,54 @@ class Run:
         if not plan.steps:
             return Result(department, Outcome.UNCHANGED, before, before, 0.0, plan=plan)
         began = time.monotonic()
+        reached: list[Heads] = []
+        outcome, failure = self.release.direction.outcome, None
         try:
-            heads = self._go(connection, department, plan, halt, confirmed=confirmed)
+            if plan.needs_connection:
+                self._go_with_alembic(department, confirmed=confirmed)
+                reached.append(plan.end)
+            else:
+                voyage = self._voyage(department, plan, halt, reached, confirmed=confirmed)
+                reached.append(go(voyage, connection))
         except FedschemaError as error:
-            return Result(department, Outcome.FAILED, before, before, time.monotonic() - began, error, plan)
-        after = position_of(self.compiler, before.entry, heads)
-        return Result(department, self.release.direction.outcome, before, after, time.monotonic() - began, plan=plan)
+            outcome, failure = Outcome.FAILED, error
+        after = position_of(self.compiler, before.entry, reached[-1]) if reached else before
+        return Result(department, outcome, before, after, time.monotonic() - began, failure, plan)
 
-    def _go(
-        self, connection: psycopg.Connection, department: Department, plan: Plan, halt: Halt, *, confirmed: bool
-    ) -> Heads:
+    def _go_with_alembic(self, department: Department, *, confirmed: bool) -> None:
         release = self.release
-        if plan.needs_connection:
-            with self.compiler.alembic:
-                way = (release.direction.value, release.destination)
-                hint = None if confirmed else release.hint
-                run_with_alembic(self.conninfo, self.compiler.project.ini, department, way, hint)
-            return plan.end
-        voyage = Voyage(
-            self.conninfo,
+        hint = None if confirmed else release.hint
+        way = (release.direction.value, release.destination)
+        with self.compiler.alembic:
+            road = OrdinaryRoad(self.conninfo, self.direct, self.compiler.project.ini, *way, hint)
+            run_with_alembic(road, department)
+
+    def _voyage(
+        self, department: Department, plan: Plan, halt: Halt, reached: list[Heads], *, confirmed: bool
+    ) -> Voyage:
+        release = self.release
+        return Voyage(
+            Reach(self.conninfo, self.direct),
             department,
             plan,
-            Confirmation(confirmed, release.hint),
-            release.pace,
-            halt,
-            lambda heads: release.plan(self.compiler, department, heads),
+            Manner(Confirmation(confirmed, release.hint), release.pace, halt),
+            lambda heads: self._plan_again(department, heads),
+            reached.append,
         )
-        return go(voyage, connection)
+
+    def _plan_again(self, department: Department, heads: Heads) -> Plan:
+        """Plan for a department that somebody took elsewhere meanwhile; +1 from there is not what was meant.
+
+        Raises:
+            DepartmentMoved: it was to go so many revisions on from where it was.
+        """
+        if self.release.is_relative:
+            where = ", ".join(heads) or "base"
+            raise DepartmentMoved(
+                f"department {department} was taken to {where} meanwhile; nothing was changed",
+                f"fedschema status {department}",
+            )
+        return self.release.plan(self.compiler, department, heads)
 
     def _checked(self, canaries: list[Result], open_before: set[Hole], halt: Halt) -> Iterator[Result]:
         """Check the canaries that were migrated: with a hole of their own, or one that opens everybody, they failed."""

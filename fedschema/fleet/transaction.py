@@ -17,7 +17,6 @@ from fedschema.errors import (
     ConnectionLost,
     DepartmentMoved,
     FedschemaError,
-    LockTimeout,
     NeedsConfirmation,
     StatementFailed,
 )
@@ -64,16 +63,7 @@ def run_plan(  # noqa: PLR0913 - what a department's migration is made of
     """
     first = plan.steps[0]
     with recorded_failures(connection, department, first.direction, lambda: first.revision):
-        attempt = 0
-        while True:
-            try:
-                _attempt(connection, department, plan, confirmation, pace)
-            except LockTimeout:
-                if attempt >= pace.retries or wait(pace.pause_before(attempt)):
-                    raise
-                attempt += 1
-            else:
-                return
+        pace.patiently(lambda: _attempt(connection, department, plan, confirmation, pace), wait)
 
 
 def _attempt(

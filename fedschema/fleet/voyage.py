@@ -1,27 +1,25 @@
 """One department's way from where it is to where it has to be, whatever happens on it.
 
-Another command may have been there first, and the connection may be lost without anybody knowing whether COMMIT was
-heard: both are settled by looking into the version table.
+It goes leg by leg: what is transactional is done at once, what is not goes by itself. Another command may have been
+there first, and the connection may be lost without anybody knowing whether COMMIT was heard: both are settled by
+looking into the version table.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import psycopg
 
 from fedschema import registry
 from fedschema.connections import connect, owner_transaction
 from fedschema.department import Department
-from fedschema.errors import ConnectionLost, DepartmentMoved, FedschemaError, NeedsConfirmation, StatementFailed
-from fedschema.fleet.pace import Pace
-from fedschema.fleet.transaction import Confirmation, run_plan
+from fedschema.errors import ConnectionLost, DepartmentMoved
+from fedschema.fleet.apart import Manner, Reach, run_leg
+from fedschema.fleet.transaction import refuse_collateral
 from fedschema.plans import Plan
 from fedschema.versions import Heads
-from fedschema.workers import Halt
 
 #: How often another command may be first, or a connection be lost, before it is given up.
 _ATTEMPTS = 5
@@ -32,79 +30,48 @@ class Voyage:
     """What is to be done with one department.
 
     Attributes:
-        conninfo: the database, for another connection when one is lost.
+        reach: the database, for other connections.
         department: which one.
         plan: from where it was when it was last looked at.
-        confirmation: whether rows may be lost.
-        pace: how hard it may press.
-        halt: ends the waiting between attempts.
+        manner: how it is to be done.
         compile_from: makes the plan from somewhere else, when it was moved meanwhile.
+        reached: hears of each leg's end, when it is committed.
     """
 
-    conninfo: str
+    reach: Reach
     department: Department
     plan: Plan
-    confirmation: Confirmation
-    pace: Pace
-    halt: Halt
+    manner: Manner
     compile_from: Callable[[Heads], Plan]
+    reached: Callable[[Heads], None]
 
 
 def go(voyage: Voyage, connection: psycopg.Connection, attempts: int = _ATTEMPTS) -> Heads:
     """Go all the way, and return the rows of the version table at the end.
 
     Raises:
-        FedschemaError: the department is where it was; or, for ConnectionLost, where nobody can look.
+        FedschemaError: the department is where the last leg that was done ended; or, for ConnectionLost, where nobody
+            can look.
     """
-    if not voyage.plan.steps:
-        return voyage.plan.end
     try:
-        run_plan(
-            connection, voyage.department, voyage.plan, voyage.confirmation, pace=voyage.pace, wait=voyage.halt.wait
-        )
+        refuse_collateral(voyage.department, voyage.plan, voyage.manner.confirmation)
+        for leg in voyage.plan.legs:
+            run_leg(voyage.reach, connection, voyage.department, leg, voyage.manner)
+            voyage.reached(leg.end)
     except DepartmentMoved:
         if attempts <= 1:
             raise
         return go(_from_where_it_is(voyage, connection), connection, attempts - 1)
     except ConnectionLost:
-        if attempts <= 1 or voyage.halt.wait(voyage.pace.pause_before(_ATTEMPTS - attempts)):
+        if attempts <= 1 or voyage.manner.halt.wait(voyage.manner.pace.pause_before(_ATTEMPTS - attempts)):
             raise
-        with connect(voyage.conninfo) as another, voyage.halt.covering(another):
+        with connect(voyage.reach.conninfo) as another, voyage.manner.halt.covering(another):
             return go(_from_where_it_is(voyage, another), another, attempts - 1)
     return voyage.plan.end
 
 
 def _from_where_it_is(voyage: Voyage, connection: psycopg.Connection) -> Voyage:
-    """Look where a department is, and plan from there."""
+    """Look where a department is, and go on from there: by the plan, where it is on the plan's way."""
     with owner_transaction(connection, f"looking where department {voyage.department} is"):
         heads = registry.revisions(connection, [voyage.department])[voyage.department] or ()
-    return replace(voyage, plan=voyage.compile_from(heads))
-
-
-def run_with_alembic(conninfo: str, ini: Path, department: Department, way: tuple[str, str], hint: str | None) -> None:
-    """Run revisions that need a connection the ordinary way, through env.py.
-
-    Args:
-        conninfo: the database.
-        ini: the project's alembic.ini.
-        department: which one.
-        way: ``upgrade`` or ``downgrade``, and where to.
-        hint: how to confirm that rows may be lost; None when somebody did.
-    """
-    import alembic.command  # noqa: PLC0415 - see `fedschema.compiler`
-    from alembic.config import Config  # noqa: PLC0415
-    from alembic.util import CommandError  # noqa: PLC0415
-
-    direction, destination = way
-    confirm = [f"confirm={department}"] if hint is None else []
-    config = Config(str(ini), cmd_opts=argparse.Namespace(x=[f"tenant={department}", *confirm]))
-    config.attributes["conninfo"] = conninfo
-    try:
-        getattr(alembic.command, direction)(config, destination)
-    except CommandError as error:
-        cause = error.__cause__
-        if isinstance(cause, NeedsConfirmation):
-            raise type(cause)(cause.owner, cause.losses, hint or "") from error
-        if isinstance(cause, FedschemaError):
-            raise cause from error
-        raise StatementFailed(f"{direction} of department {department}", str(error)) from error
+    return replace(voyage, plan=voyage.plan.rest_from(heads) or voyage.compile_from(heads))

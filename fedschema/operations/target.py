@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from alembic.operations import Operations
 
 from fedschema.department import Department
+from fedschema.nontransactional import Nontransactional
 from fedschema.policies import Wall
 from fedschema.rendering import Templates
 
@@ -22,11 +23,13 @@ class RevisionTarget:
         templates: the project's SQL templates.
         department: None while the control plane itself is migrated.
         walls: filled by the operations: the walls of each table that stands after the revisions that ran.
+        nontransactional: filled by the operations: what they want done outside the transaction.
     """
 
     templates: Templates
     department: Department | None = None
     walls: dict[str, Wall] = field(default_factory=dict)
+    nontransactional: list[Nontransactional] = field(default_factory=list)
 
 
 def target_of(operations: Operations) -> RevisionTarget:

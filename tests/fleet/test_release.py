@@ -12,7 +12,7 @@ from fedschema.department import Department
 from fedschema.errors import ServerUnreachable
 from fedschema.workers import Workers
 from tests.conftest import Database, Run
-from tests.fleet.conftest import AFTER, BEFORE, CHECK, NEW, OLD, SCHEMA, SLOWLY, MakeFleet, spoil, statuses
+from tests.fleet.conftest import AFTER, BEFORE, CHECK, NEW, OLD, SCHEMA, SLOWLY, MakeFleet, Start, spoil, statuses
 from tests.migrations.catalogue import describe_department
 
 #: The first department takes longest.
@@ -340,3 +340,14 @@ def test_canary_that_fails_leaves_the_others_alone(make_fleet: MakeFleet) -> Non
 
     assert statuses(results) == {"failed": ["d02"], "skipped": ["d00", "d01", "d03"]}
     assert fleet.states() == dict.fromkeys(fleet.ids, OLD)
+
+
+def test_two_releases_of_one_revision_each_do_not_go_on_to_the_next(make_fleet: MakeFleet, start: Start) -> None:
+    """`--to +1` is counted from where a department was when it was asked for, not from where the other one took it."""
+    fleet = make_fleet(1, after=SLOWLY.format(3))
+    fleet.project.add_revision("tenant", "tenant_9002_next", 'op.execute("SELECT 1")', after=AFTER)
+
+    both = [start(fleet, "upgrade", "--to", "+1") for _ in range(2)]
+
+    assert [process.wait(30) for process in both] == [0, 0], [process.communicate() for process in both]
+    assert fleet.states() == {"d00": NEW}

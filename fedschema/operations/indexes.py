@@ -1,0 +1,100 @@
+"""`op.create_index_concurrently` and its reverse: an index that is made while the department goes on writing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from alembic.operations import MigrateOperation, Operations
+
+from fedschema.nontransactional import IndexChange
+from fedschema.operations.target import department_of, execute_rendered, target_of
+from fedschema.rendering import quote_identifier
+
+_CREATE = re.compile(
+    r"\A((?:\s+|--[^\n]*\n)*CREATE\s+(?:UNIQUE\s+)?INDEX)\s+(.*?)\s*;?\s*\Z", re.IGNORECASE | re.DOTALL
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ConcurrentIndex:
+    """An index of a department's table.
+
+    Attributes:
+        index: its name.
+        table: the table's name.
+        template: the path of its template below templates/, without ``.sql.j2``: one CREATE INDEX, as it is for an
+            empty table.
+    """
+
+    index: str
+    table: str
+    template: str
+
+
+class _IndexOperation(MigrateOperation):
+    """What both directions know: the index."""
+
+    def __init__(self, index: ConcurrentIndex) -> None:
+        self.index = index
+
+
+@Operations.register_operation("create_index_concurrently")
+class CreateIndexConcurrentlyOp(_IndexOperation):
+    """Make an index without keeping anybody from writing."""
+
+    @classmethod
+    def create_index_concurrently(cls, operations: Operations, index: str, *, table: str, template: str) -> None:
+        """Make an index by CREATE INDEX CONCURRENTLY; see `ConcurrentIndex`. The revision does nothing else."""
+        operations.invoke(cls(ConcurrentIndex(index, table, template)))
+
+    def reverse(self) -> DropIndexConcurrentlyOp:
+        """Return the operation that drops it again."""
+        return DropIndexConcurrentlyOp(self.index)
+
+
+@Operations.register_operation("drop_index_concurrently")
+class DropIndexConcurrentlyOp(_IndexOperation):
+    """Drop an index without keeping anybody from reading or writing."""
+
+    @classmethod
+    def drop_index_concurrently(cls, operations: Operations, index: str, *, table: str, template: str) -> None:
+        """Take back `op.create_index_concurrently`, with the same arguments. The revision does nothing else."""
+        operations.invoke(cls(ConcurrentIndex(index, table, template)))
+
+    def reverse(self) -> CreateIndexConcurrentlyOp:
+        """Return the operation that makes it again."""
+        return CreateIndexConcurrentlyOp(self.index)
+
+
+@Operations.implementation_for(CreateIndexConcurrentlyOp)
+def _create(operations: Operations, operation: CreateIndexConcurrentlyOp) -> None:
+    target, made = target_of(operations), operation.index
+    text = target.templates.render(made.template, department=department_of(operations))
+    execute_rendered(operations, made.template)
+    target.nontransactional.append(
+        IndexChange(made.table, made.index, _concurrently(operations, made, text), builds=True)
+    )
+
+
+def _concurrently(operations: Operations, made: ConcurrentIndex, text: str) -> str:
+    """Return a template's CREATE INDEX with CONCURRENTLY in it.
+
+    Raises:
+        ValueError: it is something else, or about another index or table.
+    """
+    schema = quote_identifier(department_of(operations).schema)
+    start = f"{quote_identifier(made.index)} ON {schema}.{quote_identifier(made.table)}"
+    found = _CREATE.match(text)
+    if found is None or not " ".join(found[2].split()).startswith(start):
+        raise ValueError(f"{made.template} has to be CREATE [UNIQUE] INDEX {start} … and nothing else")
+    return f"{found[1]} CONCURRENTLY {found[2]}"
+
+
+@Operations.implementation_for(DropIndexConcurrentlyOp)
+def _drop(operations: Operations, operation: DropIndexConcurrentlyOp) -> None:
+    gone = operation.index
+    execute_rendered(operations, "tenant/department/drop_index", index=gone.index)
+    name = f"{quote_identifier(department_of(operations).schema)}.{quote_identifier(gone.index)}"
+    change = IndexChange(gone.table, gone.index, f"DROP INDEX CONCURRENTLY IF EXISTS {name}", builds=False)
+    target_of(operations).nontransactional.append(change)
