@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 WORKERS ?= $(if $(FEDSCHEMA_TEST_URL),0,auto)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-programs lint format types floors check bench bench-isolation bench-fleet lock clean
+.PHONY: help demo test test-programs lint format types floors check bench bench-isolation bench-fleet bench-others lock clean
 
 help:  ## Show what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -45,8 +45,11 @@ bench: $(VENV)/installed  ## Measure against psql applying the same SQL
 bench-isolation: $(VENV)/installed  ## Measure what isolation costs, on a million rows
 	$(BIN)/python -m benchmarks.isolation $(ARGS)
 
-bench-fleet: $(VENV)/installed  ## Measure a release over a hundred departments against psql
+bench-fleet: $(VENV)/installed  ## Measure a fleet against psql, and against a small one (ARGS="--departments 1000")
 	$(BIN)/python -m benchmarks.fleet $(ARGS)
+
+bench-others: $(VENV)/installed  ## Measure django-tenants and a loop of Alembic on the same tables
+	$(BIN)/python -m benchmarks.others $(ARGS)
 
 lock: pyproject.toml  ## Renew the lock file (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade --group dev --custom-compile-command "make lock" \

@@ -64,15 +64,15 @@ def console_script() -> Path:
     return script
 
 
-def run(words: Sequence[str], ground: Ground) -> subprocess.CompletedProcess[str]:
-    """Run a program on the ground and return what it wrote.
+def run(words: Sequence[str], ground: Ground, directory: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run a program on the ground, in a directory, and return what it wrote.
 
     Raises:
         BenchmarkFailed: it ended with another status than 0.
     """
     done = subprocess.run(
         words,
-        cwd=ROOT,
+        cwd=directory,
         env=ground.environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,

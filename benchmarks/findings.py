@@ -9,7 +9,7 @@ from typing import Literal
 
 from benchmarks.pairs import Pair, Spread
 
-Unit = Literal["s", "times", "s more", "round trips", "microseconds", "MB"]
+Unit = Literal["s", "times", "s more", "round trips", "microseconds", "MB", "locks"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,23 @@
-"""Measures a release over a fleet against psql applying the same SQL, one process a department, one after another.
+"""Measures a fleet against psql applying the same SQL, one process a department, one after another.
 
-    python -m benchmarks.fleet [--departments N] [--bindir DIR | --url URL] [--json]
+    python -m benchmarks.fleet [--departments N] [--part N] [--rounds N] [--bindir DIR | --url URL] [--json]
 
-The release adds a column and an index to one table. psql is timed on the first `--floor` departments and its time is
-taken per department, so that a thousand need not be waited for. Everything happens in one run, on one server.
+A fleet of 20 and one of N are created, each on a server of its own with PostgreSQL's own max_locks_per_transaction and
+max_connections, and then measured in turn. The release adds a column and an index to one table. psql is timed on
+`--part` departments and its time is taken per department, so that a thousand need not be waited for.
+
+Whole commands are compared from their start to their end: `tenant add --from` with a password for each department, and
+`upgrade` as the first command after the project has changed. Growth is of the time that a department takes, so it
+compares what runs in this process: starting up is the same for 20 and for N and would hide it.
+
+- a release to all: the seconds of the whole fleet, divided by its size. A larger fleet shares out over more connections
+  what opening one costs, so this flatters the larger.
+- a part: the same number of departments, on the same number of connections, in a fleet of 20 and in one of N.
+- creating and dropping: 20 departments more, beside 20 and beside N. What psql takes for the same SQL grows as well,
+  which is shown beside it.
+
+Memory is the most that the process of the `upgrade` that ships the release had, as the kernel counts it. Round trips
+are counted by a proxy, connecting included. Locks are counted inside a transaction that is rolled back.
 
 Exit status: 0 within all limits, 1 over one, 2 nothing could be measured.
 """
@@ -11,70 +25,51 @@ Exit status: 0 within all limits, 1 over one, 2 nothing could be measured.
 from __future__ import annotations
 
 import argparse
-import resource
-import shutil
-import subprocess
+import statistics
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 
-import psycopg
-
-from benchmarks import command, contestants
-from benchmarks.errors import BenchmarkFailed
+from benchmarks import command, findings, fleet_sample, locks, next_release
 from benchmarks.findings import Finding
-from benchmarks.ground import PROJECT, Ground, new, prepared_ground
-from benchmarks.pairs import seconds
+from benchmarks.fleet_sample import Plot, Sample
+from benchmarks.ground import prepared_ground
+from benchmarks.pairs import Spread
+from benchmarks.proxy import running_proxy
 from benchmarks.report import Report
-from fedschema import batches, passwords, releases, tenancy
 from fedschema.compiler import Compiler
-from fedschema.department import Department
-from fedschema.releases import Direction, Outcome, Release
-from fedschema.settings import Project
-from fedschema.workers import Halt, Workers
+from fedschema.intake import DEFAULT_JOBS
 
 #: What is promised: times psql's time.
 CREATE_RATIO = 0.5
 IN_PROCESS_RATIO = 0.2
 COMMAND_RATIO = 0.5
+#: The same for the whole command where the fleet is so large that its start no longer counts.
+LARGE_FLEET = 1000
+LARGE_COMMAND_RATIO = 0.2
 #: Seconds over `fedschema --version` for an upgrade with nothing to do.
 NOTHING_TO_DO_SECONDS = 1.0
+#: Of a large fleet against a small one: the time of a department, and the memory of the command.
+GROWTH_RATIO = 1.3
+MEMORY_RATIO = 1.1
+PEAK_MEGABYTES = 150
 
-_JOBS = 4
-_REVISION = '''"""A column and an index more, for the benchmark."""
+#: A small fleet.
+SMALL = 20
 
-from alembic import op
-
-revision = "tenant_9001_benchmark"
-down_revision = "{head}"
-branch_labels = None
-depends_on = None
-
-
-def upgrade() -> None:
-    op.execute_template("tenant/benchmark/up")
-
-
-def downgrade() -> None:
-    op.execute_template("tenant/benchmark/down")
-'''
-_UP = """ALTER TABLE {{ department.schema | ident }}.contacts ADD COLUMN benchmark text;
-CREATE INDEX idx_contacts_benchmark ON {{ department.schema | ident }}.contacts (benchmark);
-"""
-_DOWN = "ALTER TABLE {{ department.schema | ident }}.contacts DROP COLUMN benchmark;\n"
+#: PostgreSQL's own, whatever the throwaway server has otherwise.
+_SERVER = {"max_locks_per_transaction": "64", "max_connections": "100"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and return the exit status."""
     options = command.parser("benchmarks.fleet", __doc__)
-    options.add_argument(
-        "--departments", type=command.positive, default=100, metavar="N", help="size of the fleet (100)"
-    )
-    options.add_argument(
-        "--floor", type=command.positive, default=20, metavar="N", help="departments that psql is timed on (20)"
-    )
+    for name, default, what in (
+        ("--departments", 100, "size of the fleet"),
+        ("--part", SMALL, "departments that are measured by themselves, and that psql is timed on"),
+        ("--rounds", 3, "how often a release is measured"),
+    ):
+        options.add_argument(name, type=command.positive, default=default, metavar="N", help=f"{what} ({default})")
     return command.run(options, measure, arguments)
 
 
@@ -84,96 +79,66 @@ def measure(options: argparse.Namespace) -> Report:
     Raises:
         BenchmarkFailed, FedschemaError, psycopg.Error: nothing can be said.
     """
-    with prepared_ground(options.bindir, options.url) as ground, _released_project() as project:
-        fleet = [Department(f"bench_fleet_{number:04}") for number in range(options.departments)]
-        lines = [*_create(ground, fleet, options.floor), *_release(ground, Compiler(project), fleet, options.floor)]
-        lines.append(Finding("memory of this process at its peak", "MB", _peak_megabytes()))
-        return Report(ground.server_version, f"{ground.psql}, one process a department", 1, 0, (0.0, 0.0), lines)
+    part = min(options.part, options.departments)
+    with ExitStack() as stack, next_release.released_project() as project:
+        compiler = Compiler(project)
+        plots = []
+        for kind, size in (("small", max(part, min(SMALL, options.departments))), ("fleet", options.departments)):
+            ground = stack.enter_context(prepared_ground(options.bindir, options.url, settings=_SERVER))
+            counter = stack.enter_context(running_proxy(ground.upstream))
+            plots.append(Plot(ground, counter, compiler, fleet_sample.names(kind, size), part))
+        small, large = fleet_sample.take(plots, options.rounds)
+        held = locks.findings(ground, compiler, plots[-1].fleet, DEFAULT_JOBS)
+        lines = [*_of_the_fleet(large), *growth(small, large), *held]
+        floor = f"{ground.psql}, one process a department, timed on {part}"
+        return Report(ground.server_version, floor, options.rounds, 0, (0.0, 0.0), lines)
 
 
-@contextmanager
-def _released_project() -> Iterator[Project]:
-    """Copy the project and add the release to it."""
-    with tempfile.TemporaryDirectory(prefix="fedschema-bench-") as temporary:
-        root = Path(temporary)
-        for name in ("alembic.ini", "alembic", "templates"):
-            source = PROJECT.root / name
-            (shutil.copytree if source.is_dir() else shutil.copy)(source, root / name)
-        head = Compiler(PROJECT).blueprint.plan.end[0]
-        (root / "alembic/versions/tenant/9001_benchmark.py").write_text(_REVISION.format(head=head))
-        templates = root / "templates/tenant/benchmark"
-        templates.mkdir()
-        (templates / "up.sql.j2").write_text(_UP)
-        (templates / "down.sql.j2").write_text(_DOWN)
-        yield Project(root / "alembic.ini")
+def _of_the_fleet(large: Sample) -> Iterator[Finding]:
+    size = large.departments
+    yield findings.ratio(f"create {size} departments, the whole command", [large.creation], CREATE_RATIO)
+    yield findings.ratio(f"release to {size}, in a running process", large.releases, IN_PROCESS_RATIO)
+    yield findings.ratio(f"release to {size}, the whole command", large.commands, limit_of_command(size))
+    yield findings.excess(f"upgrade of {size} with nothing to do, over --version", large.idle, NOTHING_TO_DO_SECONDS)
 
 
-def _create(ground: Ground, fleet: list[Department], floor: int) -> Iterator[Finding]:
-    """Create the fleet over a few connections; psql creates some departments that are dropped again."""
-    psql = contestants.psql(ground)
-    apart = [Department(f"bench_floor_{number:04}") for number in range(floor)]
-    ready = [psql(department) for department in apart]
-    per_department = seconds(lambda: [apply() for apply in ready]) / floor
-    ground.drop(apart)
-    made = [(new(department), passwords.generate()) for department in fleet]
-    ground.compiler.creation(fleet[0])
-
-    def add(_: psycopg.Connection, one: tuple[tenancy.NewDepartment, passwords.Password]) -> None:
-        tenancy.add(ground.conninfo, ground.compiler, *one)
-
-    took = seconds(lambda: list(Workers(ground.conninfo, _JOBS, add, Halt()).run(made)))
-    yield _times(f"create {len(fleet)} departments", per_department * len(fleet), took, CREATE_RATIO)
+def limit_of_command(departments: int) -> float:
+    """Return what is promised of a release by the whole command: its start counts less, the larger the fleet is."""
+    return LARGE_COMMAND_RATIO if departments >= LARGE_FLEET else COMMAND_RATIO
 
 
-def _release(ground: Ground, compiler: Compiler, fleet: list[Department], floor: int) -> Iterator[Finding]:
-    """Ship the release in this process, take it back, ship it by the command; then ask for what is done already."""
-    per_department = _psql_release(ground, compiler, fleet[:floor]) / floor
-    expected = per_department * len(fleet)
-    _migrate(ground, compiler, Release(Direction.DOWNGRADE, "-1", all_confirmed=True), fleet[:floor])
-    took = seconds(lambda: _migrate(ground, compiler, Release(Direction.UPGRADE, "head"), fleet))
-    yield _times(f"release to {len(fleet)}, in a running process", expected, took, IN_PROCESS_RATIO)
-    _migrate(ground, compiler, Release(Direction.DOWNGRADE, "-1", all_confirmed=True), fleet)
-    upgrade = [str(contestants.console_script()), "--config", str(compiler.project.ini), "upgrade"]
-    took = seconds(lambda: contestants.run(upgrade, ground))
-    yield _times(f"release to {len(fleet)}, the whole command", expected, took, COMMAND_RATIO)
-    version = [str(contestants.console_script()), "--version"]
-    floor_seconds = min(seconds(lambda: contestants.run(version, ground)) for _ in range(3))
-    nothing = min(seconds(lambda: contestants.run(upgrade, ground)) for _ in range(3))
+def growth(small: Sample, large: Sample) -> Iterator[Finding]:
+    """Compare the two sizes; where two figures stand side by side, the floor's column has the small fleet's."""
+    few, many = small.departments, large.departments
+    yield _growth_of(
+        f"a release to all: a department of {many}, of {few}",
+        [pair.ours / few for pair in small.releases],
+        [pair.ours / many for pair in large.releases],
+    )
+    yield _growth_of(f"a release to a part of {many}, of {few}", small.part, large.part)
+    yield _growth_of(f"create a department beside {many}, beside {few}", small.addition, large.addition)
+    yield _growth_of("the same by psql", small.addition_by_psql, large.addition_by_psql, limit=None)
+    yield _growth_of(f"drop a department beside {many}, beside {few}", small.removal, large.removal)
     yield Finding(
-        f"upgrade of {len(fleet)} with nothing to do, over --version", "s", nothing - floor_seconds,
-        limit=NOTHING_TO_DO_SECONDS,
+        f"memory of upgrade at its peak, {many}, {few}", "MB", large.peak_megabytes, small.peak_megabytes,
+        limit=PEAK_MEGABYTES,
+    )  # fmt: skip
+    yield Finding(
+        "the same, times that of the small fleet", "times", large.peak_megabytes / small.peak_megabytes,
+        limit=MEMORY_RATIO,
+    )  # fmt: skip
+    yield Finding(
+        f"nothing to do: round trips, {many}, {few}", "round trips", large.idle_round_trips, small.idle_round_trips,
+        limit=small.idle_round_trips,
     )  # fmt: skip
 
 
-def _psql_release(ground: Ground, compiler: Compiler, departments: list[Department]) -> float:
-    """Apply the release with psql, department by department; returns the seconds of all."""
-    head = ground.compiler.blueprint.plan.end
-    scripts = []
-    for department in departments:
-        plan = compiler.upgrade(department, head, "head")
-        path = ground.directory / f"release_{department}.sql"
-        path.write_text(batches.as_script(batches.migration(department, plan)))
-        scripts.append([str(ground.psql), "-X", "-v", "ON_ERROR_STOP=1", "-q", "-f", str(path)])
-
-    def apply() -> None:
-        for script in scripts:
-            subprocess.run(script, env=ground.environment, check=True, capture_output=True)
-
-    return seconds(apply)
-
-
-def _migrate(ground: Ground, compiler: Compiler, release: Release, departments: list[Department]) -> None:
-    results = list(releases.migrate(ground.conninfo, compiler, departments, release))
-    if any(result.outcome in {Outcome.FAILED, Outcome.SKIPPED, Outcome.UNCHANGED} for result in results):
-        raise BenchmarkFailed(f"not every department was taken along: {results[0].error}")
-
-
-def _times(what: str, floor: float, ours: float, limit: float) -> Finding:
-    return Finding(f"{what}, times psql's {floor:.2f} s ({ours:.2f} s)", "times", ours / floor, limit=limit)
-
-
-def _peak_megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _growth_of(
+    what: str, small: Sequence[float], large: Sequence[float], limit: float | None = GROWTH_RATIO
+) -> Finding:
+    """Judge how many times the small fleet's time a department of the large one takes, round by round."""
+    ratios = [after / before for before, after in zip(small, large, strict=True)]
+    return Finding(what, "times", statistics.median(large), statistics.median(small), Spread.of(ratios), limit)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -64,6 +64,12 @@ class Ground:
         with psycopg.connect(self.conninfo) as connection:
             return connection.info.parameter_status("server_version") or "?"
 
+    @cached_property
+    def database(self) -> str:
+        """The database's name."""
+        with psycopg.connect(self.conninfo) as connection:
+            return connection.info.dbname
+
     def behind(self, proxy: Proxy) -> Ground:
         """Return the same ground as it is seen through a proxy."""
         return replace(self, conninfo=make_conninfo(self.conninfo, host=LOOPBACK, hostaddr=LOOPBACK, port=proxy.port))
@@ -111,18 +117,21 @@ def draw_department() -> Department:
 
 
 @contextmanager
-def prepared_ground(bindir: Path | None, url: str | None, existing: int = 0) -> Iterator[Ground]:
+def prepared_ground(
+    bindir: Path | None, url: str | None, existing: int = 0, settings: Mapping[str, str] | None = None
+) -> Iterator[Ground]:
     """Make a database with a control plane, and take it away again.
 
     Args:
         bindir: the programs of the throwaway server; None for the packaged ones.
         url: a superuser's URL of a server that is running already, instead of a throwaway one.
         existing: how many departments there are to be before anything is measured.
+        settings: of the throwaway server, besides its own or instead.
     """
     psql = _psql(bindir)
     with (
         tempfile.TemporaryDirectory(prefix="fedschema-bench-") as temporary,
-        _server(bindir, url) as server,
+        _server(bindir, url, settings) as server,
         _database(server) as name,
     ):
         directory = Path(temporary)
@@ -135,12 +144,12 @@ def prepared_ground(bindir: Path | None, url: str | None, existing: int = 0) -> 
 
 
 @contextmanager
-def _server(bindir: Path | None, url: str | None) -> Iterator[str]:
+def _server(bindir: Path | None, url: str | None, settings: Mapping[str, str] | None) -> Iterator[str]:
     """Yield a superuser's connection string; where we choose it is TCP with a password, as on most servers."""
     if url is not None:
         yield make_conninfo(url)
         return
-    with throwaway_server(bindir) as server:
+    with throwaway_server(bindir, settings) as server:
         yield server.url()
 
 

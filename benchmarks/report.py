@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from benchmarks.findings import Finding
 from benchmarks.imports import PackageImports
 
-_HEADINGS = ("what", "floor", "fedschema", "least", "median", "most", "limit", "")
 _SHOWN_PACKAGES = 14
 
 
@@ -28,6 +27,7 @@ class Report:
         round_trip_seconds: what one takes, measured: directly, and through the slow proxy.
         findings: the lines.
         imports: by package, if asked for.
+        measured: what was compared with the floor.
     """
 
     server_version: str
@@ -37,6 +37,7 @@ class Report:
     round_trip_seconds: tuple[float, float]
     findings: Sequence[Finding]
     imports: Sequence[PackageImports] = ()
+    measured: str = "fedschema"
 
     @property
     def within(self) -> bool:
@@ -60,7 +61,8 @@ def print_table(report: Report) -> None:
         print(f"round trip: {near}, through the slow proxy {far}")
     print(" · ".join(f"{name} {text}" for name, text in _machine().items()))
     print()
-    _aligned([_HEADINGS, *(_cells(finding) for finding in report.findings)])
+    headings = ("what", "floor", report.measured, "least", "median", "most", "limit", "")
+    _aligned([headings, *(_cells(finding) for finding in report.findings)])
     if report.imports:
         print("\nimports of `fedschema tenant add` (python -X importtime, itself a slow-down)")
         _aligned(_import_rows(report.imports))

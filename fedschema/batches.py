@@ -76,6 +76,14 @@ def completion(department: Department, step: PlanStep, began: str) -> Batch:
     )
 
 
+def removal(templates: Templates, department: Department) -> Batch:
+    """Return what drops a department, once nobody works in it: all but its registry row and its history."""
+    lock = f"CALL federation.lock_department({quote_literal(department.id)});\n"
+    return Batch(
+        f"dropping department {department}", lock + templates.render("tenant/department/drop", department=department)
+    )
+
+
 def bootstrap(templates: Templates) -> Batch:
     """Return what the control plane's revisions stand on; it begins as the login, since the owner may not exist yet."""
     return Batch("preparing the control plane", templates.render("federation/bootstrap"))

@@ -8,9 +8,10 @@ never be applied to another, whatever is typed: `Lineage.steps` refuses before a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from typing import Any, TypeVar
 
 from alembic.config import Config
 from alembic.runtime.migration import RevisionStep, StampStep
@@ -22,6 +23,9 @@ from fedschema.errors import ForeignRevision, RevisionsUnreadable, UnknownRevisi
 from fedschema.settings import FEDERATION_SECTION, Project
 from fedschema.versions import FEDERATION, TENANT, ControlPlaneRevisions, Heads
 
+_Answer = TypeVar("_Answer")
+
+_ALL_LABELS = "all labels"
 _RELATIVE = re.compile(r"[+-]\d+")
 
 
@@ -31,11 +35,15 @@ class Lineage:
     Args:
         script: Alembic's map of the revisions.
         department: whose revisions these are, or None for the control plane.
+        known: what was worked out for others of the same script.
     """
 
-    def __init__(self, script: ScriptDirectory, department: Department | None = None) -> None:
+    def __init__(
+        self, script: ScriptDirectory, department: Department | None = None, known: dict[Any, Any] | None = None
+    ) -> None:
         self.script = script
         self.department = department
+        self._known = {} if known is None else known
 
     @classmethod
     def load(cls, project: Project, department: Department | None = None) -> Lineage:
@@ -50,7 +58,18 @@ class Lineage:
 
     def of(self, department: Department) -> Lineage:
         """Return the same revisions as another department sees them."""
-        return Lineage(self.script, department)
+        return Lineage(self.script, department, self._known)
+
+    def _once(self, work: Callable[..., _Answer], *asked: object) -> _Answer:
+        """Work something out once for all departments that have the same labels; a failure is each one's own.
+
+        Alembic walks all revisions for each answer, which for a thousand departments is most of a second.
+        """
+        key = (work.__name__, self.labels, asked)
+        if key not in self._known:
+            self._known[key] = work(*asked)
+        answer: _Answer = self._known[key]
+        return answer
 
     @property
     def trunk(self) -> str:
@@ -75,7 +94,11 @@ class Lineage:
 
     @cached_property
     def _all_labels(self) -> frozenset[str]:
-        return frozenset(label for script in self.script.walk_revisions() for label in script.branch_labels)
+        if _ALL_LABELS not in self._known:
+            walked = self.script.walk_revisions()
+            self._known[_ALL_LABELS] = frozenset(label for script in walked for label in script.branch_labels)
+        found: frozenset[str] = self._known[_ALL_LABELS]
+        return found
 
     @cached_property
     def trunk_revisions(self) -> tuple[str, ...]:
@@ -116,6 +139,9 @@ class Lineage:
 
     def is_at_head(self, current: Heads) -> bool:
         """Tell whether a version table that holds `current` is at every head, also where one head implies another."""
+        return self._once(self._is_at_head, current)
+
+    def _is_at_head(self, current: Heads) -> bool:
         return set(self.heads) <= self.applied(current)
 
     def applied(self, current: Heads) -> set[str]:
@@ -141,6 +167,9 @@ class Lineage:
 
     def revision_of(self, current: Heads, label: str) -> str | None:
         """Return the newest applied revision under a label, or None when there is none."""
+        return self._once(self._newest, current, label)
+
+    def _newest(self, current: Heads, label: str) -> str | None:
         applied = self.applied(current)
         walked = self.script.iterate_revisions(f"{label}@head", f"{label}@base")
         return next((s.revision for s in walked if s.revision in applied and label in s.branch_labels), None)
@@ -174,6 +203,9 @@ class Lineage:
         Raises:
             UnknownRevision, ForeignRevision
         """
+        return list(self._once(self._upgrade_steps, current, destination))
+
+    def _upgrade_steps(self, current: Heads, destination: str) -> list[RevisionStep]:
         self.applied(current)
         target = self._target(current, destination)
         with _alembic_reasons(destination):
@@ -186,6 +218,9 @@ class Lineage:
         Raises:
             UnknownRevision, ForeignRevision
         """
+        return list(self._once(self._downgrade_steps, current, destination))
+
+    def _downgrade_steps(self, current: Heads, destination: str) -> list[RevisionStep]:
         self.applied(current)
         target = self._target(current, destination)
         if isinstance(target, tuple):

@@ -168,13 +168,10 @@ def drop(
             f"department {department} was dropped already; nothing was changed", "fedschema tenant list"
         )
     confirm(found)
-    sql_text = f"CALL federation.lock_department({quote_literal(department.id)});\n" + compiler.templates.render(
-        "tenant/department/drop", department=department
-    )
-    what = f"dropping department {department}"
-    with connect(conninfo) as connection, owner_transaction(connection, what):
+    batch = batches.removal(compiler.templates, department)
+    with connect(conninfo) as connection, owner_transaction(connection, batch.what):
         connection.execute("SET LOCAL lock_timeout = '5s'")
-        batches.execute(connection, batches.Batch(what, sql_text))
+        batches.execute(connection, batch)
     return found
 
 

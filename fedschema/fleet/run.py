@@ -111,6 +111,10 @@ class Run:
             yield from self._wave(wave, ask, halt, failures)
 
     def _wave(self, wave: list[Department], ask: Ask | None, halt: Halt, failures: _Failures) -> Iterator[Result]:
+        if all(self._is_there(department) for department in wave):  # no connection is opened for that
+            yield from (self._unchanged(department) for department in wave)
+            return
+
         def work(connection: psycopg.Connection, department: Department) -> Result:
             result = self._take(connection, department, halt, confirmed=self.release.confirms(department))
             if result.outcome is Outcome.FAILED and not _is_to_be_asked(result, ask):
@@ -141,7 +145,7 @@ class Run:
         if isinstance(plan, FedschemaError):
             return Result(department, Outcome.FAILED, before, before, 0.0, plan)
         if not plan.steps:
-            return Result(department, Outcome.UNCHANGED, before, before, 0.0, plan=plan)
+            return self._unchanged(department)
         began = time.monotonic()
         reached: list[Heads] = []
         outcome, failure = self.release.direction.outcome, None
@@ -156,6 +160,15 @@ class Run:
             outcome, failure = Outcome.FAILED, error
         after = position_of(self.compiler, before.entry, reached[-1]) if reached else before
         return Result(department, outcome, before, after, time.monotonic() - began, failure, plan)
+
+    def _is_there(self, department: Department) -> bool:
+        plan = self.plans[department]
+        return not isinstance(plan, FedschemaError) and not plan.steps
+
+    def _unchanged(self, department: Department) -> Result:
+        position, plan = self.positions[department], self.plans[department]
+        assert isinstance(plan, Plan)  # noqa: S101 - nobody is where an unknown way leads
+        return Result(department, Outcome.UNCHANGED, position, position, 0.0, plan=plan)
 
     def _go_with_alembic(self, department: Department, *, confirmed: bool) -> None:
         release = self.release

@@ -7,6 +7,7 @@ import json
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from fedschema.department import Department
 from fedschema.errors import ServerUnreachable
@@ -14,6 +15,7 @@ from fedschema.workers import Workers
 from tests.conftest import Database, Run
 from tests.fleet.conftest import AFTER, BEFORE, CHECK, NEW, OLD, SCHEMA, SLOWLY, MakeFleet, Start, spoil, statuses
 from tests.migrations.catalogue import describe_department
+from tests.tenancy.proxy import counting_proxy
 
 #: The first department takes longest.
 FIRST_IS_SLOW = "op.execute(f\"SELECT pg_catalog.pg_sleep(CASE '{schema}' WHEN 'd00_tenant' THEN 0.5 ELSE 0 END)\")\n"
@@ -71,6 +73,20 @@ def test_a_few_departments_go_one_after_another_in_order(make_fleet: MakeFleet) 
     done = fleet.type_in("upgrade")
 
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == list(fleet.ids)
+
+
+def test_nothing_to_do_takes_as_many_round_trips_for_many_as_for_one(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet(24)
+    fleet.upgrade()
+    server = fleet.database.server
+    asked = []
+    for wanted in (fleet.ids[:1], fleet.ids):
+        with counting_proxy(server.host, server.port) as proxy:
+            through = make_conninfo(fleet.database.conninfo, host="127.0.0.1", port=proxy.port)
+            assert statuses(fleet.upgrade(*wanted, url=through)) == {"unchanged": list(wanted)}
+        asked.append(proxy.round_trips)
+
+    assert asked[0] == asked[1] > 4  # with fewer than it takes to log in the proxy would not have counted
 
 
 def test_fleet_goes_back_as_it_came(make_fleet: MakeFleet) -> None:

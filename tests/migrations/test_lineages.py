@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fedschema.department import Department
-from fedschema.errors import CompilationFailed, UsageError
+from fedschema.errors import CompilationFailed, UnknownRevision, UsageError
 from fedschema.lineages import Lineage
 from fedschema.plans import Plan
 from fedschema.releases import position_of, status
@@ -120,6 +120,23 @@ def test_head_of_a_department_with_a_branch_means_both_heads(
     assert {"matters", "deadlines"} <= tables(database, LEGAL)
     assert applied(database, with_branch, HR) == set(CHAIN)
     assert look(database, HR) == before
+
+
+def test_what_was_worked_out_for_one_department_holds_for_those_with_the_same_revisions_only(
+    with_branch: CopiedProject,
+) -> None:
+    whole = Lineage.load(with_branch.project, HR)
+    legal, sales = whole.of(LEGAL), whole.of(Department("sales"))
+    for lineage, heads in ((whole, CHAIN[-1:]), (legal, BRANCH[-1:]), (sales, CHAIN[-1:])):
+        steps = lineage.upgrade_steps((), "head")
+        assert {step.revision.revision for step in steps} == lineage.applied(lineage.heads)
+        assert lineage.is_at_head(lineage.heads)
+        assert set(heads) <= set(lineage.heads)
+
+    assert whole.upgrade_steps((), "head") == sales.upgrade_steps((), "head") != legal.upgrade_steps((), "head")
+    for lineage in (whole, sales):
+        with pytest.raises(UnknownRevision, match=f"department {lineage.owner}"):
+            lineage.is_at_head(("nowhere",))
 
 
 def test_position_names_both_revisions_also_where_one_implies_the_other(

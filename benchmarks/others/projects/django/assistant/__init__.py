@@ -1,0 +1,1 @@
+"""What every department has: its tables, from `statements.json`."""

@@ -1,0 +1,1 @@
+"""The tables, as statements: without models, which spares Django most of its own work."""

@@ -1,0 +1,1 @@
+"""Which departments there are, as django-tenants keeps it."""
