@@ -27,11 +27,16 @@ if TYPE_CHECKING:
     from fedschema.department import Department
     from fedschema.errors import FedschemaError
     from fedschema.federation import initialise
+    from fedschema.fleet.seal import SealedPlan
+    from fedschema.fleet.seal import read as read_plan
+    from fedschema.fleet.seal import write as write_plan
     from fedschema.gateways import add as add_gateway
     from fedschema.gateways import remove as remove_gateway
     from fedschema.passwords import Password
     from fedschema.passwords import generate as generate_password
-    from fedschema.releases import Direction, Release, Result, history, migrate, status
+    from fedschema.previews import LiveRehearsal, Preview, preview, rehearse_departments
+    from fedschema.releases import Direction, Release, Result, history, migrate, prepare, status
+    from fedschema.sealing import prepare_sealed, seal
     from fedschema.settings import Settings
     from fedschema.sharing import Grant, PermissionType, Sharing, grant, grants, revoke
     from fedschema.tenancy import NewDepartment
@@ -47,11 +52,14 @@ __all__ = [
     "Direction",
     "FedschemaError",
     "Grant",
+    "LiveRehearsal",
     "NewDepartment",
     "Password",
     "PermissionType",
+    "Preview",
     "Release",
     "Result",
+    "SealedPlan",
     "Settings",
     "Sharing",
     "Validation",
@@ -66,10 +74,17 @@ __all__ = [
     "history",
     "initialise",
     "migrate",
+    "prepare",
+    "prepare_sealed",
+    "preview",
+    "read_plan",
+    "rehearse_departments",
     "remove_gateway",
     "revoke",
+    "seal",
     "status",
     "validate",
+    "write_plan",
 ]
 
 _PLACES = {
@@ -78,11 +93,14 @@ _PLACES = {
     "Direction": "releases:Direction",
     "FedschemaError": "errors:FedschemaError",
     "Grant": "sharing:Grant",
+    "LiveRehearsal": "previews:LiveRehearsal",
     "NewDepartment": "tenancy:NewDepartment",
     "Password": "passwords:Password",
     "PermissionType": "sharing:PermissionType",
+    "Preview": "previews:Preview",
     "Release": "releases:Release",
     "Result": "releases:Result",
+    "SealedPlan": "fleet.seal:SealedPlan",
     "Settings": "settings:Settings",
     "Sharing": "sharing:Sharing",
     "Validation": "validation:Validation",
@@ -97,10 +115,17 @@ _PLACES = {
     "history": "releases:history",
     "initialise": "federation:initialise",
     "migrate": "releases:migrate",
+    "prepare": "releases:prepare",
+    "prepare_sealed": "sealing:prepare_sealed",
+    "preview": "previews:preview",
+    "read_plan": "fleet.seal:read",
+    "rehearse_departments": "previews:rehearse_departments",
     "remove_gateway": "gateways:remove",
     "revoke": "sharing:revoke",
+    "seal": "sealing:seal",
     "status": "releases:status",
     "validate": "validation:validate",
+    "write_plan": "fleet.seal:write",
 }
 
 

@@ -52,6 +52,15 @@ def creation(templates: Templates, department: Department, name: str, email: str
     )
 
 
+def scratch(templates: Templates, department: Department, plan: Plan) -> Batch:
+    """Return what makes a department that is rolled back: without a check of its walls, and without a role of ours.
+
+    From PostgreSQL 16 on the latter holds a lock that `tenant add` would wait for.
+    """
+    provision = templates.render("tenant/department/provision", department=department, name="Rehearsal", email=None)
+    return Batch(f"making the scratch department {department}", f"{provision}\n{plan.script(department)}")
+
+
 def migration(department: Department, plan: Plan) -> Batch:
     """Return what takes a department along a plan, if it is where the plan starts."""
     start = ", ".join(quote_literal(revision) for revision in plan.start)
@@ -138,20 +147,26 @@ def _leave(connection: psycopg.Connection) -> None:
 
 def _explained(error: psycopg.Error, batch: Batch, plan: Plan | None, position: int) -> FedschemaError:
     """Say which statement failed, and of which revision."""
-    parts = statements.split(batch.sql)
-    statement = parts[position] if position < len(parts) else None
-    shown = _SECRET.sub(r"\1'…'", statements.headline(statement)) if statement else None
-    return translate(error, batch.what, _revision_at(parts, position, plan), shown)
+    parts = statements_of(batch, plan)
+    statement, revision = parts[position] if position < len(parts) else (None, parts[-1][1] if parts else None)
+    return translate(error, batch.what, revision, shown(statement) if statement else None)
 
 
-def _revision_at(parts: list[str], position: int, plan: Plan | None) -> str | None:
-    """Return the revision that a statement belongs to; each revision's part begins with its headline."""
+def shown(statement: str) -> str:
+    """Return the beginning of a statement as people may see it: on one line, without a password."""
+    return _SECRET.sub(r"\1'…'", statements.headline(statement))
+
+
+def statements_of(batch: Batch, plan: Plan | None) -> list[tuple[str, str | None]]:
+    """Split a batch into its statements, each with the revision that it belongs to: each begins with its headline."""
+    found: list[tuple[str, str | None]] = []
     running: str | None = None
     steps = iter(plan.steps if plan else ())
     coming = next(steps, None)
-    for part in parts[: position + 1]:
+    for part in statements.split(batch.sql):
         if coming is not None and part.startswith(coming.headline):
             running, coming = coming.revision, next(steps, None)
         elif part.startswith("-- Nothing is committed"):
             running = None
-    return running
+        found.append((part, running))
+    return found

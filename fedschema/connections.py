@@ -200,14 +200,17 @@ def cancel(connection: psycopg.Connection) -> bool:
 
 
 @contextmanager
-def owner_transaction(connection: psycopg.Connection, what: str) -> Iterator[psycopg.Connection]:
+def owner_transaction(
+    connection: psycopg.Connection, what: str, *, rollback: bool = False
+) -> Iterator[psycopg.Connection]:
     """Run a transaction as federation_owner at READ COMMITTED and translate what goes wrong.
 
     Args:
         connection: an autocommit connection.
         what: the operation, for messages: ``adding department legal``.
+        rollback: nothing of it is to stay, however it ends.
     """
-    with translated(what), connection.transaction():
+    with translated(what), connection.transaction(force_rollback=rollback):
         connection.execute(BECOME_OWNER)
         yield connection
 

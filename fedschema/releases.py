@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -12,6 +12,7 @@ from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
 from fedschema.department import Department
 from fedschema.errors import FedschemaError, NoRoom
+from fedschema.fleet.apart import Reach
 from fedschema.fleet.release import Ask, Direction, OnError, Outcome, Release, Result
 from fedschema.fleet.run import Run
 from fedschema.plans import Plan
@@ -33,6 +34,7 @@ __all__ = [
     "position_of",
     "prepare",
     "revisions",
+    "run_of",
     "status",
 ]
 
@@ -90,9 +92,25 @@ def prepare(
         found = positions.read(connection, compiler, wanted)
         departments = {position.entry.department: position for position, _ in found}
         plans = {position.entry.department: _plan(compiler, position, heads, release) for position, heads in found}
-        sizes = _sizes(connection, list(plans)) if release.canaries else {}
-        jobs = _jobs(connection, release.jobs, len(plans))
-        return Run(conninfo, compiler, release, departments, plans, sizes, jobs, direct)
+        return run_of(connection, Reach(conninfo, direct), compiler, release, departments, plans)
+
+
+def run_of(  # noqa: PLR0913, PLR0917 - what a run is made of
+    connection: psycopg.Connection,
+    reach: Reach,
+    compiler: Compiler,
+    release: Release,
+    departments: Mapping[Department, Position],
+    plans: Mapping[Department, Plan | FedschemaError],
+) -> Run:
+    """Return a run over departments whose plans are known, with as many connections as there is room for.
+
+    Raises:
+        NoRoom: more connections were asked for than the server has left.
+    """
+    sizes = _sizes(connection, list(plans)) if release.canaries else {}
+    jobs = _jobs(connection, release.jobs, len(plans))
+    return Run(reach.conninfo, compiler, release, departments, plans, sizes, jobs, reach.direct)
 
 
 def _plan(compiler: Compiler, position: Position, heads: Heads, release: Release) -> Plan | FedschemaError:

@@ -14,7 +14,9 @@ from fedschema.cli import (
     audit,
     demo,
     federation,
+    foresight,
     gateway,
+    history,
     output,
     releases,
     secret,
@@ -30,10 +32,10 @@ _GLOBAL_OPTIONS = ("--database-url", "--direct-url", "--config")
 
 
 class _RootGroup(TyperGroup):
-    """Accepts the global options anywhere in a command line, as people type them."""
+    """Accepts global options anywhere in a line, and ``--rehearse`` without a value, as people type them."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer keeps the type to itself
-        return super().parse_args(ctx, _global_options_first(args))
+        return super().parse_args(ctx, foresight.spelled_out(_global_options_first(args)))
 
 
 def _global_options_first(arguments: list[str]) -> list[str]:
@@ -105,7 +107,7 @@ app.command("demo")(demo.demo)
 app.command("upgrade")(releases.upgrade)
 app.command("downgrade")(releases.downgrade)
 app.command("status")(releases.status)
-app.command("history")(releases.history)
+app.command("history")(history.history)
 app.command("grant")(sharing.grant)
 app.command("revoke")(sharing.revoke)
 app.command("grants")(sharing.grants)

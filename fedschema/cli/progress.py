@@ -61,7 +61,7 @@ def bar_for(departments: int) -> Iterator[Bar | None]:
         yield Bar(progress, progress.add_task("", total=departments, failed=0))
 
 
-def note_undone(undone: Sequence[tuple[Department, str]], departments: int) -> None:
+def note_undone(undone: Sequence[tuple[Department, str]], departments: int, are: str = "are") -> None:
     """Sum up a run that did not do everything: how much is done, and what is not."""
     names = ", ".join(f"{department} ({outcome})" for department, outcome in undone)
-    output.note(f"{departments - len(undone)} of {departments} departments are done; not done: {names}")
+    output.note(f"{departments - len(undone)} of {departments} departments {are} done; not done: {names}")

@@ -1,4 +1,4 @@
-"""`fedschema upgrade`, `downgrade`, `status` and `history`."""
+"""`fedschema upgrade`, `downgrade` and `status`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,17 @@ import typer
 from fedschema import releases
 from fedschema.cli import output
 from fedschema.cli.confirmation import ask_for_id
+from fedschema.cli.foresight import (
+    ApplyOption,
+    Foresight,
+    OutOption,
+    PlanOption,
+    RehearseOption,
+    ResumeOption,
+    check_apply,
+    live_pace,
+    sealed_run,
+)
 from fedschema.cli.interrupts import halting
 from fedschema.cli.pace import (
     DEFAULT_LOCK_TIMEOUT,
@@ -28,6 +39,7 @@ from fedschema.cli.session import DepartmentIds, JsonOption, Session, YesOption,
 from fedschema.department import Department
 from fedschema.errors import NeedsConfirmation, UsageError
 from fedschema.fleet.pace import Pace
+from fedschema.fleet.run import Run
 from fedschema.releases import Direction, OnError, Outcome, Position, Release, Result
 from fedschema.workers import Halt
 
@@ -48,10 +60,18 @@ def upgrade(  # noqa: PLR0913 - one argument for each option
     statement_timeout: StatementTimeoutOption = None,
     max_lock_hold: LockHoldOption = None,
     retries: RetriesOption = DEFAULT_PACE.retries,
+    plan: PlanOption = False,
+    out: OutOption = None,
+    apply: ApplyOption = None,
+    resume: ResumeOption = False,
+    rehearse: RehearseOption = None,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring departments up: all of them, or those that are named."""
+    """Bring departments up: all of them, or those that are named; or see first what that would do."""
+    check_apply(context, ids or (), apply, resume=resume)
+    foresight = Foresight(plan, out, rehearse)
+    foresight.check()
     release = Release(
         Direction.UPGRADE,
         to,
@@ -62,7 +82,13 @@ def upgrade(  # noqa: PLR0913 - one argument for each option
         jobs=jobs,
         pace=Pace(lock_timeout, statement_timeout, max_lock_hold, retries),
     )
-    _migrate(session_of(context), ids or (), release, as_json=as_json)
+    session = session_of(context)
+    if foresight.wanted:
+        foresight.run(session, ids or (), live_pace(context, release, rehearse), as_json=as_json)
+    elif apply:
+        _migrate(sealed_run(session, apply, release, resume=resume), as_json=as_json)
+    else:
+        _migrate(_prepared(session, ids or (), release), as_json=as_json)
 
 
 def downgrade(  # noqa: PLR0913 - one argument for each option
@@ -79,10 +105,14 @@ def downgrade(  # noqa: PLR0913 - one argument for each option
     statement_timeout: StatementTimeoutOption = None,
     max_lock_hold: LockHoldOption = None,
     retries: RetriesOption = DEFAULT_PACE.retries,
+    plan: PlanOption = False,
+    rehearse: RehearseOption = None,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Take departments back; what holds rows goes only when that is confirmed."""
+    foresight = Foresight(plan, None, rehearse)
+    foresight.check()
     if bool(ids) == every:
         raise UsageError("name the departments, or --all for every one", "fedschema downgrade hr --to -1")
     release = Release(
@@ -95,12 +125,19 @@ def downgrade(  # noqa: PLR0913 - one argument for each option
         jobs=jobs,
         pace=Pace(lock_timeout, statement_timeout, max_lock_hold, retries),
     )
-    _migrate(session_of(context), ids or (), release, as_json=as_json)
+    session = session_of(context)
+    if foresight.wanted:
+        foresight.run(session, ids or (), live_pace(context, release, rehearse), as_json=as_json)
+    else:
+        _migrate(_prepared(session, ids or (), release), as_json=as_json)
 
 
-def _migrate(session: Session, ids: Sequence[Department], release: Release, *, as_json: bool) -> None:
+def _prepared(session: Session, ids: Sequence[Department], release: Release) -> Run:
+    return releases.prepare(session.conninfo, session.compiler, ids, release, direct=session.direct)
+
+
+def _migrate(run: Run, *, as_json: bool) -> None:
     """Run a release; a department that would lose something is asked about, and left alone when nobody answers."""
-    run = releases.prepare(session.conninfo, session.compiler, ids, release, direct=session.direct)
     ask = _ask if sys.stdin.isatty() and not as_json else None
     results: list[Result] = []
     with halting(Halt()) as halt, bar_for(0 if as_json else len(run.departments)) as bar:
@@ -113,7 +150,7 @@ def _migrate(session: Session, ids: Sequence[Department], release: Release, *, a
     if as_json:
         order = {department: number for number, department in enumerate(run.departments)}
         results.sort(key=lambda result: order[result.department])
-        output.document({"target": release.destination, "results": [_as_json(result) for result in results]})
+        output.document({"target": run.release.destination, "results": [_as_json(result) for result in results]})
     elif bar is not None:
         _show_what_needs_attention(results)
     _finish(results, as_json=as_json)
@@ -226,45 +263,3 @@ def department_json(position: Position) -> dict[str, Any]:
         "at_head": position.at_head,
         "problem": position.problem.message if position.problem else None,
     }
-
-
-def history(
-    context: typer.Context,
-    department: Annotated[
-        Department | None, typer.Argument(parser=Department.parse, metavar="[ID]", help="One department; else all.")
-    ] = None,
-    *,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many rows, the newest first.")] = 50,
-    revisions: Annotated[bool, typer.Option("--revisions", help="The revisions that there are, instead.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Show what was applied: when, by whom, how long it took, and what failed."""
-    session = session_of(context)
-    if revisions:
-        _show_revisions(session, department, as_json=as_json)
-        return
-    records = releases.history(session.conninfo, session.compiler, department, limit)
-    if as_json:
-        output.document([{name: getattr(record, name) for name in record.__slots__} for record in records])
-        return
-    rows = [
-        (
-            output.moment(record.applied_at),
-            record.department_id,
-            record.direction,
-            record.migration_name,
-            f"{record.duration_seconds:.3f}" if record.duration_seconds is not None else "-",
-            record.applied_by,
-            "ok" if record.success else f"FAILED: {record.error_message}",
-        )
-        for record in records
-    ]
-    output.table(("applied at", "department", "direction", "revision", "seconds", "by", "result"), rows)
-
-
-def _show_revisions(session: Session, department: Department | None, *, as_json: bool) -> None:
-    listed = releases.revisions(session.compiler, department)
-    if as_json:
-        output.document([{"revision": item.revision, "lineage": item.lineage, "doc": item.doc} for item in listed])
-    else:
-        output.table(("revision", "lineage", "what it does"), [(i.revision, i.lineage, i.doc) for i in listed])

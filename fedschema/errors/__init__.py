@@ -27,6 +27,13 @@ from fedschema.errors.control_plane import (
     NameTaken,
     RoleInUse,
 )
+from fedschema.errors.foresight import (
+    InvalidPlanFile,
+    NotRehearsable,
+    PlanMoved,
+    PlanUnsealable,
+    ReferencesUnmet,
+)
 from fedschema.errors.kinds import (
     FedschemaError,
     OperationError,
@@ -128,6 +135,7 @@ __all__ = [
     "InvalidLogin",
     "InvalidMoment",
     "InvalidPassword",
+    "InvalidPlanFile",
     "InvalidRoster",
     "InvalidSecret",
     "InvalidText",
@@ -140,11 +148,15 @@ __all__ = [
     "NameTaken",
     "NeedsConfirmation",
     "NoRoom",
+    "NotRehearsable",
     "NotShareable",
     "OperationError",
+    "PlanMoved",
+    "PlanUnsealable",
     "PrivilegeMissing",
     "ProjectNotFound",
     "ReadOnlyServer",
+    "ReferencesUnmet",
     "RevisionsUnreadable",
     "RoleInUse",
     "SameDepartment",

@@ -1,0 +1,204 @@
+"""Seals what was looked at, and runs what was sealed: that and nothing else, or nothing at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+
+import psycopg
+
+import fedschema
+from fedschema import positions, releases
+from fedschema.compiler import Compiler
+from fedschema.connections import connect, describe
+from fedschema.department import Department
+from fedschema.errors import DepartmentMoved, FedschemaError, PlanMoved, PlanUnsealable
+from fedschema.fleet.apart import Reach
+from fedschema.fleet.groups import Step, named, steps_of
+from fedschema.fleet.release import Release
+from fedschema.fleet.run import Run
+from fedschema.fleet.seal import SealedGroup, SealedPlan
+from fedschema.plans import Plan
+from fedschema.positions import Position
+from fedschema.previews import Preview
+from fedschema.versions import Heads
+
+
+@dataclass(frozen=True, slots=True)
+class StrictRelease(Release):
+    """A release that plans nothing anew: a department that is moved while it runs has failed, or is there already.
+
+    Attributes:
+        ends: where the sealed plan takes each department.
+    """
+
+    ends: Mapping[Department, Heads] = field(default_factory=dict)
+
+    def plan(self, compiler: Compiler, department: Department, heads: Heads) -> Plan:  # noqa: ARG002 - as its base
+        """Return nothing to do for a department that another command took to where this one would.
+
+        Raises:
+            DepartmentMoved: it is elsewhere.
+        """
+        if heads == self.ends[department]:
+            return Plan(heads, heads, ())
+        raise DepartmentMoved(
+            f"department {department} was moved to {_place(heads)} while the sealed plan was applied; "
+            "nothing was changed by this command",
+            f"fedschema status {department}",
+        )
+
+
+def seal(seen: Preview, *, every: bool) -> SealedPlan:
+    """Return what a release would do, as it is sealed; departments with nothing to do are part of it.
+
+    Args:
+        seen: from `previews.preview`.
+        every: all departments were meant, whichever there are.
+
+    Raises:
+        PlanUnsealable: a department is in disorder, the plan failed already where it was tried, or a revision has no
+            SQL to be known by.
+    """
+    run = seen.run
+    reasons = [error.message for error in seen.problems.values()]
+    reasons += [each.rehearsal.error.message for each in seen.groups if each.rehearsal.error]
+    plans = {department: plan for department, plan in run.plans.items() if isinstance(plan, Plan)}
+    online = dict.fromkeys(revision for plan in plans.values() for revision in plan.needs_connection)
+    reasons += [
+        f"revision {revision} reads from the database while it runs: its SQL is not known" for revision in online
+    ]
+    if reasons:
+        raise PlanUnsealable(reasons)
+    with connect(run.conninfo) as connection:
+        identity = _identity(connection)
+    return SealedPlan(
+        datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        fedschema.__version__,
+        describe(run.conninfo),
+        identity,
+        run.release.destination,
+        every,
+        {department: SealedGroup(plan.start, plan.end, steps_of(plan)) for department, plan in plans.items()},
+    )
+
+
+def prepare_sealed(  # noqa: PLR0913 - what a run is made of
+    conninfo: str,
+    compiler: Compiler,
+    sealed: SealedPlan,
+    release: Release,
+    *,
+    resume: bool = False,
+    direct: str | None = None,
+) -> Run:
+    """Look whether everything is as it was when a plan was sealed, and return what runs it; nothing is changed.
+
+    Args:
+        conninfo: the database.
+        compiler: the project as it is now.
+        sealed: the plan.
+        release: how hard it may press; where to is the plan's to say.
+        resume: departments that are where the plan ends are done, and those between two of its legs go on from there.
+        direct: the same database past a pooler; None where there is no pooler.
+
+    Raises:
+        PlanMoved: naming everything that is not as it was.
+        ControlPlaneMissing, ControlPlaneBehind, ControlPlaneAhead, NoRoom
+    """
+    with connect(conninfo) as connection:
+        there = {
+            position.entry.department: (position, heads) for position, heads in positions.read(connection, compiler, [])
+        }
+        moved = list(_elsewhere(connection, sealed))
+        for department, group in sealed.departments.items():
+            moved += _moved(department, there.get(department), group, resume=resume)
+        if sealed.every:
+            new = [department for department in there if department not in sealed.departments]
+            moved += [f"new since then: {named(new, 20)}"] if new else []
+        steps_moved, plans = _compiled(compiler, sealed, there, resume=resume)
+        if moved := [*moved, *steps_moved]:
+            raise PlanMoved(moved)
+        given = {each.name: getattr(release, each.name) for each in fields(Release)}
+        given["destination"] = sealed.target
+        strict = StrictRelease(**given, ends={one: group.end for one, group in sealed.departments.items()})
+        known = {department: there[department][0] for department in sealed.departments}
+        return releases.run_of(connection, Reach(conninfo, direct), compiler, strict, known, plans)
+
+
+def _elsewhere(connection: psycopg.Connection, sealed: SealedPlan) -> Iterator[str]:
+    identity = _identity(connection)
+    if sealed.identity and identity and sealed.identity != identity:
+        yield f"this is another database than {sealed.database}, for which it was planned"
+
+
+def _moved(
+    department: Department, found: tuple[Position, Heads] | None, group: SealedGroup, *, resume: bool
+) -> list[str]:
+    """Say how a department is not where it was."""
+    if found is None:
+        return [f"department {department} is gone"]
+    position, heads = found
+    if position.problem:
+        return [position.problem.message]
+    if resume or heads == group.start:  # for the former, `_compiled` looks whether it is on the plan's way
+        return []
+    done = " already, where the plan ends (--resume takes it as done)" if heads == group.end else ""
+    return [f"department {department} was at {_place(group.start)} and is at {_place(heads)}{done}"]
+
+
+def _compiled(
+    compiler: Compiler,
+    sealed: SealedPlan,
+    there: Mapping[Department, tuple[Position, Heads]],
+    *,
+    resume: bool,
+) -> tuple[list[str], dict[Department, Plan]]:
+    """Compile everything anew from where it was, and say where that is not what was sealed."""
+    moved: dict[str, None] = {}
+    plans: dict[Department, Plan] = {}
+    for department, group in sealed.departments.items():
+        at = there[department][1] if department in there else None
+        try:
+            plan = compiler.upgrade(department, group.start, sealed.target)
+        except FedschemaError as error:
+            moved[error.message] = None
+            continue
+        moved |= dict.fromkeys(_differences(plan, group))
+        rest = plan.rest_from(at) if resume and at is not None else plan
+        if rest is None:
+            moved[f"department {department} was at {_place(group.start)} and is at {_place(at or ())}"] = None
+        plans[department] = rest or plan
+    return list(moved), plans
+
+
+def _differences(plan: Plan, group: SealedGroup) -> Iterator[str]:
+    """Say what a plan does that the sealed one did not, and the other way round."""
+    now, then = steps_of(plan), group.steps
+    if [step.revision for step in now] != [step.revision for step in then] or plan.end != group.end:
+        yield f"from {_place(group.start)} the steps were {_names(then)} and are {_names(now)}"
+        return
+    for is_now, was in zip(now, then, strict=True):
+        if is_now != was:
+            yield f"revision {was.revision} is another: its SQL had {was.checksum} and has {is_now.checksum}"
+
+
+def _names(steps: tuple[Step, ...]) -> str:
+    return ", ".join(step.revision for step in steps) or "none"
+
+
+def _place(heads: Heads) -> str:
+    return " + ".join(heads) or "base"
+
+
+def _identity(connection: psycopg.Connection) -> str | None:
+    """Return what names a database whatever it is called, on a standby too; None where the server does not tell."""
+    row = connection.execute(
+        """
+        SELECT CASE WHEN pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
+                    THEN (SELECT system_identifier::text FROM pg_catalog.pg_control_system()) END,
+               pg_catalog.current_database()
+        """
+    ).fetchone()
+    return f"{row[0]}/{row[1]}" if row and row[0] else None
