@@ -145,16 +145,16 @@ def _leave(connection: psycopg.Connection) -> None:
         connection.close()  # whatever became of the cancellation: the server rolls back when it finds nobody there
 
 
+def shown(statement: str) -> str:
+    """Return the beginning of a statement as people may see it: on one line, without a password."""
+    return _SECRET.sub(r"\1'…'", statements.headline(statement))
+
+
 def _explained(error: psycopg.Error, batch: Batch, plan: Plan | None, position: int) -> FedschemaError:
     """Say which statement failed, and of which revision."""
     parts = statements_of(batch, plan)
     statement, revision = parts[position] if position < len(parts) else (None, parts[-1][1] if parts else None)
     return translate(error, batch.what, revision, shown(statement) if statement else None)
-
-
-def shown(statement: str) -> str:
-    """Return the beginning of a statement as people may see it: on one line, without a password."""
-    return _SECRET.sub(r"\1'…'", statements.headline(statement))
 
 
 def statements_of(batch: Batch, plan: Plan | None) -> list[tuple[str, str | None]]:

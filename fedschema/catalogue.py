@@ -52,6 +52,8 @@ _HAVING = """
     FROM pg_catalog.pg_class AS class
     JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
     WHERE class.relname = %(table)s AND class.relkind IN ('r', 'p') AND namespace.nspname = ANY(%(schemas)s)
+      AND pg_catalog.has_schema_privilege(namespace.oid, 'USAGE')
+      AND pg_catalog.has_table_privilege(class.oid, 'SELECT')
 """
 
 
@@ -71,7 +73,7 @@ class Column:
 
 
 def schemas_with(connection: psycopg.Connection, table: str, schemas: Sequence[str]) -> set[str]:
-    """Return those of the schemas that have a table of that name."""
+    """Return those of the schemas that have a table of that name, which may be read."""
     return {row[0] for row in connection.execute(_HAVING, {"table": table, "schemas": list(schemas)})}
 
 

@@ -18,6 +18,7 @@ from psycopg.errors import LockNotAvailable
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from fedschema import registry
 from fedschema.department import Department
 from fedschema.rendering import Templates
 
@@ -133,6 +134,26 @@ CATALOGUE_CHECKS = (
     Check("publications", "what is published leaves the server past row-level security", "DROP PUBLICATION …"),
 )
 
+#: What `validate` asks beside them: whether what the platform believes of its departments is so.
+STATE_CHECKS = (
+    Check(
+        "registry",
+        "each department has its schema and its version table, and nothing of ours is there without a department",
+        "fedschema tenant show ID, and fedschema drift ID",
+    ),
+    Check(
+        "history",
+        "each version table says what the history says",
+        "fedschema history ID shows what was applied, fedschema drift ID whether it is there",
+    ),
+)
+#: Answered by comparing, not by a question: `fedschema.drift`.
+SCHEMA_CHECK = Check(
+    "schema",
+    "each table, column, constraint, index, sequence, trigger and function is as the department's revisions make it",
+    "fedschema drift ID shows each difference, fedschema drift ID --repair mends what takes no row along",
+)
+
 #: What is worth knowing and opens no department by itself: said, and no reason to fail.
 REMARKS = (
     Check("large_objects", "large objects know no row-level security", "REVOKE EXECUTE ON FUNCTION … FROM PUBLIC"),
@@ -209,6 +230,8 @@ def _ask(
     """Ask one question of templates/checks; the rows of its answer are holes of a check."""
     known = {department.role: department.id for department in departments}
     values = {"departments": [department.id for department in departments], **_wanted(templates.directory)}
+    if question == "history":
+        values["versions"] = _versions(connection, departments)
     with connection.cursor(row_factory=class_row(_Row)) as cursor:
         rows = cursor.execute(templates.render(f"checks/{question}").encode(), values)
         return [
@@ -222,6 +245,14 @@ def _ask(
             )
             for row in rows
         ]
+
+
+def _versions(connection: psycopg.Connection, departments: Sequence[Department]) -> Jsonb:
+    """Return the rows of the departments' version tables."""
+    found = registry.revisions(connection, departments)
+    return Jsonb(
+        [{"department": one.id, "revision": revision} for one, heads in found.items() for revision in heads or ()]
+    )
 
 
 @dataclass(frozen=True, slots=True)

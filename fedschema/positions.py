@@ -54,7 +54,9 @@ def position_of(compiler: Compiler, entry: RegistryEntry, heads: Heads | None) -
     """Say where a department is whose version table holds `heads` (None: it has no such table)."""
     lineage = compiler.lineage(entry.department)
     if heads is None:
-        problem = DepartmentDamaged(entry.department_id, f"schema {entry.tenant_schema} has no version table")
+        problem = DepartmentDamaged(
+            entry.department_id, f"schema {entry.tenant_schema} has no version table that can be read"
+        )
         return Position(entry, None, None, at_head=False, problem=problem)
     try:
         branch = entry.department_id if entry.department_id in lineage.labels else None

@@ -13,6 +13,8 @@ from typing import Any
 
 import jinja2
 
+from fedschema.errors import TemplateMissing
+
 _PLAIN_IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
 
 #: Key words of PostgreSQL 14 to 18 that a bare name may not be (manual appendix "SQL Key Words", reserved).
@@ -106,6 +108,10 @@ class Templates:
         """Render the template `name` (a path below the directory, without ``.sql.j2``).
 
         Raises:
-            jinja2.TemplateError: when there is no such template, or it uses a value that was not given.
+            TemplateMissing: it is not there, or one that it includes is not.
+            jinja2.TemplateError: it uses a value that was not given.
         """
-        return self._environment.get_template(f"{name}.sql.j2").render(**values)
+        try:
+            return self._environment.get_template(f"{name}.sql.j2").render(**values)
+        except jinja2.TemplateNotFound as error:
+            raise TemplateMissing(str(error.name).removesuffix(".sql.j2"), self.directory) from error

@@ -19,6 +19,8 @@ LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PG
 #: Where the embedded PostgreSQL of a working directory lives.
 EMBEDDED_DIRECTORY = ".fedschema"
 
+#: The file that makes a directory a project, when it has this section.
+INI = "alembic.ini"
 FEDERATION_SECTION = "federation"
 
 _INI_SOURCE = "sqlalchemy.url in alembic.ini"
@@ -62,9 +64,30 @@ class Project:
                 raise ProjectNotFound(str(named))
             return cls(named.resolve())
         for place in (directory, *directory.parents):
-            if _is_project(place / "alembic.ini"):
-                return cls((place / "alembic.ini").resolve())
-        return cls(_own_ini())
+            if _is_project(place / INI):
+                return cls((place / INI).resolve())
+        return cls.shipped()
+
+    @classmethod
+    def at(cls, directory: Path) -> Project:
+        """Return the project whose alembic.ini is in a directory.
+
+        Raises:
+            ProjectNotFound: there is none.
+        """
+        ini = directory / INI
+        if not _is_project(ini):
+            raise ProjectNotFound(str(directory))
+        return cls(ini.resolve())
+
+    @classmethod
+    def shipped(cls) -> Project:
+        """Return the project that comes with fedschema: of the checkout, or inside the installed package."""
+        package = Path(__file__).resolve().parent
+        for ini in (package / "_project" / INI, package.parent / INI):
+            if ini.is_file():
+                return cls(ini)
+        raise ProjectNotFound(str(package))
 
 
 def _is_project(ini: Path) -> bool:
@@ -72,15 +95,6 @@ def _is_project(ini: Path) -> bool:
         return ini.is_file() and _read(ini).has_section(FEDERATION_SECTION)
     except (configparser.Error, UnicodeDecodeError, OSError):
         return False  # an alembic.ini that is nobody's, or not ours to read
-
-
-def _own_ini() -> Path:
-    """Return the alembic.ini that comes with fedschema: of the checkout, or inside the installed package."""
-    package = Path(__file__).resolve().parent
-    for ini in (package / "_project" / "alembic.ini", package.parent / "alembic.ini"):
-        if ini.is_file():
-            return ini
-    raise ProjectNotFound(str(package))
 
 
 def _read(ini: Path) -> configparser.ConfigParser:

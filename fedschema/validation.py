@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fedschema import checks, probe, registry
-from fedschema.checks import CATALOGUE_CHECKS, LOCK_TIMEOUT, REMARKS, Check, Hole
+from fedschema import checks, drift, probe, registry
+from fedschema.checks import CATALOGUE_CHECKS, LOCK_TIMEOUT, REMARKS, SCHEMA_CHECK, STATE_CHECKS, Check, Hole
 from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
 from fedschema.department import Department
+from fedschema.differences import Difference
+from fedschema.drift import Drift
 from fedschema.probe import PROBE_CHECKS, Sight
 
 
@@ -79,20 +82,54 @@ def validate(
             entries = registry.entries(connection)
             everybody = [entry.department for entry in registry.select(entries, [])]
             chosen = [entry.department for entry in registry.select(entries, departments)]
-            holes = _concerning(chosen, checks.run(connection, compiler.templates, everybody))
+            asked = CATALOGUE_CHECKS + STATE_CHECKS
+            holes = _concerning(chosen, checks.run(connection, compiler.templates, everybody, asked))
             remarks = checks.run(connection, compiler.templates, everybody, REMARKS)
+        if chosen:
+            holes += _drifted(drift.examine(conninfo, compiler, chosen), holes)
         if not by_trying:
-            return Validation(tuple(chosen), CATALOGUE_CHECKS, tuple(holes), remarks=tuple(remarks))
+            return Validation(tuple(chosen), BY_LOOKING, tuple(holes), remarks=tuple(remarks))
         tried = _draw(chosen, sample)
         result = probe.run(connection, compiler.templates, tried, everybody if sample is None else tried)
         return Validation(
             tuple(tried),
-            CATALOGUE_CHECKS + PROBE_CHECKS,
+            BY_LOOKING + PROBE_CHECKS,
             (*holes, *result.holes),
             tuple(result.sights),
             result.pairs,
             (*remarks, *result.remarks),
         )
+
+
+#: What is seen without trying.
+BY_LOOKING = (*CATALOGUE_CHECKS, *STATE_CHECKS, SCHEMA_CHECK)
+#: What other checks judge, with more to say about it.
+_JUDGED_ELSEWHERE = ("policy", "privilege", "default privilege", "schema", "view", "rule")
+_WORD = re.compile(r"\w+")
+
+
+def _drifted(found: Iterable[Drift], holes: Sequence[Hole]) -> list[Hole]:
+    """Return what departments have otherwise than their revisions make it, where no other check says so already."""
+    told = {(hole.target, word) for hole in holes for word in _WORD.findall(hole.object)}
+    return [
+        Hole(SCHEMA_CHECK.name, None, one.department.id, str(difference.thing), _said(difference), None)
+        for one in found
+        for difference in one.differences
+        if difference.thing.kind not in _JUDGED_ELSEWHERE
+        and not difference.part_of_missing
+        and (one.department.id, _owner_of(difference)) not in told
+    ]
+
+
+def _owner_of(difference: Difference) -> str:
+    """Return the table or the function that an object is, or belongs to."""
+    name = difference.thing.name.rpartition(" on ")[2]
+    return name.partition(".")[0].partition("(")[0]
+
+
+def _said(difference: Difference) -> str:
+    """Say what is wrong with an object, without naming it again."""
+    return str(difference).removeprefix(str(difference.thing)).lstrip(": ")
 
 
 def _draw(departments: list[Department], sample: int | None) -> list[Department]:

@@ -13,10 +13,12 @@ from fedschema.cli import (
     admin,
     audit,
     demo,
+    drift,
     federation,
     foresight,
     gateway,
     history,
+    new,
     output,
     releases,
     secret,
@@ -103,6 +105,7 @@ def root(
 
 
 app.command("init")(federation.init)
+app.command("new")(new.new)
 app.command("demo")(demo.demo)
 app.command("upgrade")(releases.upgrade)
 app.command("downgrade")(releases.downgrade)
@@ -113,6 +116,7 @@ app.command("revoke")(sharing.revoke)
 app.command("grants")(sharing.grants)
 app.command("audit")(audit.audit)
 app.command("validate")(validate.validate)
+app.command("drift")(drift.drift)
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(admin.app, name="admin")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fedschema import audit_channel, federation
+from fedschema import audit_channel, federation, projects
 from fedschema.cli import output
 from fedschema.cli.session import JsonOption, session_of
 
@@ -32,6 +32,11 @@ def init(
     made = federation.initialise(session.conninfo, session.compiler)
     for text in made.warnings:
         output.warning(text)
+    if lacking := projects.lacking_revisions(session.settings.project):
+        names = ", ".join(map(str, lacking))
+        output.warning(
+            f"this fedschema comes with revisions that the project lacks: {names} (fedschema new . --update)"
+        )
     if durable_audit is True:
         audit_channel.install(session.conninfo, session.compiler, audit_host)
     elif durable_audit is False:

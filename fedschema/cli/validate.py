@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from fedschema import validation
 from fedschema.checks import Check, Hole
 from fedschema.cli import output
+from fedschema.cli.junit import write as write_junit
 from fedschema.cli.session import DepartmentIds, JsonOption, session_of
 from fedschema.errors import OperationError, UsageError
 from fedschema.probe import Sight
@@ -32,14 +34,19 @@ def validate(  # noqa: PLR0913 - one argument for each option
     sample: Annotated[
         int | None, typer.Option("--sample", min=2, help="With --probe: try so many departments, drawn by chance.")
     ] = None,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="Also write the checks as JUnit's XML.")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show each check, also those that hold.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check that the walls of departments stand: all of them when none is named. Exits with 1 when one is down."""
+    """Check that departments are as they should be: all when none is named. Exits with 1 when one is not."""
     if sample is not None and not probe:
         raise UsageError("--sample is for --probe", "fedschema validate --probe --sample 10")
     session = session_of(context)
     found = validation.validate(session.conninfo, session.compiler, departments or [], by_trying=probe, sample=sample)
+    if junit is not None:
+        write_junit(junit, found)
     if as_json:
         output.document(_as_json(found))
     else:

@@ -118,7 +118,9 @@ class OnlineRun:
         positions = {}
         for department, heads in registry.revisions(connection, [entry.department for entry in chosen]).items():
             if heads is None:
-                raise DepartmentDamaged(department.id, f"schema {department.schema} has no version table")
+                raise DepartmentDamaged(
+                    department.id, f"schema {department.schema} has no version table that can be read"
+                )
             positions[department] = heads
         return positions
 

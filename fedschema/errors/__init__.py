@@ -58,6 +58,11 @@ from fedschema.errors.migrations import (
     WallsMissing,
     WouldLoseRows,
 )
+from fedschema.errors.projects import (
+    DirectoryUnsuitable,
+    ProjectNotWritten,
+    TemplateMissing,
+)
 from fedschema.errors.secrets import (
     InvalidEncryptionKey,
     InvalidSecret,
@@ -123,6 +128,7 @@ __all__ = [
     "DepartmentVanished",
     "DepartmentsTaken",
     "DirectUrlElsewhere",
+    "DirectoryUnsuitable",
     "FedschemaError",
     "ForeignRevision",
     "GrantMissing",
@@ -155,6 +161,7 @@ __all__ = [
     "PlanUnsealable",
     "PrivilegeMissing",
     "ProjectNotFound",
+    "ProjectNotWritten",
     "ReadOnlyServer",
     "ReferencesUnmet",
     "RevisionsUnreadable",
@@ -167,6 +174,7 @@ __all__ = [
     "SessionsRemain",
     "StatementFailed",
     "StatementTimeout",
+    "TemplateMissing",
     "UnknownDepartment",
     "UnknownEntitlement",
     "UnknownLogin",

@@ -19,6 +19,7 @@ from tests.conftest import ROOT, Database, Finished, Run
 COMMANDS = [
     ("init",),
     ("demo",),
+    ("new",),
     ("upgrade",),
     ("downgrade",),
     ("status",),
@@ -28,6 +29,7 @@ COMMANDS = [
     ("grants",),
     ("audit",),
     ("validate",),
+    ("drift",),
     *(("tenant", name) for name in ("add", "list", "show", "sql", "env", "rotate-password", "drop")),
     *(("gateway", name) for name in ("add", "list", "rotate", "remove")),
     *(("admin", name) for name in ("create", "list", "rotate", "remove")),

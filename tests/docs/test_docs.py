@@ -16,11 +16,12 @@ from alembic.operations import Operations
 
 import fedschema
 import fedschema.operations
-from fedschema.checks import CATALOGUE_CHECKS, REMARKS
+from fedschema.checks import REMARKS
 from fedschema.cli.app import app
 from fedschema.errors import FedschemaError
 from fedschema.logins import LoginKind
 from fedschema.probe import PROBE_CHECKS
+from fedschema.validation import BY_LOOKING
 from tests.docs.pages import DOCS, PAGES, ROOT, Page, page, rows, spans
 
 EVERY_PAGE = pytest.mark.parametrize("shown", PAGES, ids=[shown.name for shown in PAGES])
@@ -247,14 +248,16 @@ def test_reference_lists_every_sqlstate_and_no_other() -> None:
 
 
 def test_reference_lists_every_check_and_no_other() -> None:
-    checks = {check.name for check in (*CATALOGUE_CHECKS, *REMARKS, *PROBE_CHECKS)}
+    checks = {check.name for check in (*BY_LOOKING, *REMARKS, *PROBE_CHECKS)}
 
     assert {spans(row[0])[0] for row in rows(page("docs/reference/checks.md").text) if spans(row[0])} == checks
 
 
 def test_reference_lists_every_event_and_no_other() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "fedschema").rglob("*.py"))
-    written = set(re.findall(r"""['"]((?:CROSS_DEPT|GATEWAY|ADMINISTRATOR|DEPARTMENT|SECRETS?)_[A-Z_]+)['"]""", code))
+    written = set(
+        re.findall(r"""['"]((?:CROSS_DEPT|GATEWAY|ADMINISTRATOR|DEPARTMENT|SECRETS?|SCHEMA)_[A-Z_]+)['"]""", code)
+    )
     written |= set(re.findall(r"'((?:CROSS_DEPT|GATEWAY)_[A-Z_]+)'", _templates("federation")))
     written |= {f"{kind.name}_PASSWORD_ROTATED" for kind in LoginKind}  # fedschema.logins puts these together
     listed = {spans(row[0])[0] for row in rows(page("docs/reference/events.md").text) if spans(row[0])}

@@ -641,8 +641,16 @@ DISORDERS: list[tuple[Disorder, str, str]] = [
     (control_plane_ahead, "the control plane is at federation_9999_future", "upgrade fedschema"),
     (department_ahead, "tenant_9999_future", "fedschema"),
     (department_at_a_foreign_revision, CONTROL_PLANE[0], "fedschema"),
-    (department_without_version_table, "department hr: schema hr_tenant has no version table", "tenant show hr"),
-    (department_without_schema, "department hr: schema hr_tenant has no version table", "tenant show hr"),
+    (
+        department_without_version_table,
+        "department hr: schema hr_tenant has no version table that can be read",
+        "tenant show hr",
+    ),
+    (
+        department_without_schema,
+        "department hr: schema hr_tenant has no version table that can be read",
+        "tenant show hr",
+    ),
     (read_only, "read-only", "target_session_attrs"),
     (too_few_privileges, "too few privileges", "federation_owner"),
 ]

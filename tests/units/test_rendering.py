@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from fedschema.department import Department
+from fedschema.errors import TemplateMissing
 from fedschema.rendering import Templates, quote_identifier, quote_identifiers, quote_literal
 from tests.conftest import PROJECT, Server
 
@@ -170,7 +171,7 @@ def test_value_that_was_not_given_is_an_error(template: str, tmp_path: Path) -> 
 
 
 def test_template_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(jinja2.TemplateNotFound):
+    with pytest.raises(TemplateMissing, match="absent"):
         Templates(tmp_path).render("absent")
 
 

@@ -40,7 +40,7 @@ def test_process_exits_with_0_then_1_then_0(walled: Database, root: psycopg.Conn
 
     assert (healthy.status, broken.status, mended.status) == (0, 1, 0)
     assert healthy.stdout.splitlines()[-1] == (
-        "3 departments, 19 checks, 6 pairs tried, nothing left behind: all walls stand"
+        "3 departments, 22 checks, 6 pairs tried, nothing left behind: all walls stand"
     )
     assert "FAILED memberships" in broken.stdout
     assert "  hr -> sales: role hr_role: it is a member of sales_role" in broken.stdout
@@ -168,4 +168,4 @@ def test_sample_is_drawn_and_tried(walled: Database) -> None:
     done = _types(walled, "--probe", "--sample", "2")
 
     assert done.status == 0
-    assert done.stdout.splitlines()[-1].startswith("2 departments, 19 checks, 2 pairs tried")
+    assert done.stdout.splitlines()[-1].startswith("2 departments, 22 checks, 2 pairs tried")

@@ -1,0 +1,106 @@
+"""Pages about departments and servers."""
+
+from __future__ import annotations
+
+from tests.docs.preparing import Preparation, departments, rows, sql, written
+
+_AT_A_TERMINAL = "psql's \\password asks at a terminal"
+
+_ADD_FROM = "fedschema tenant add --from departments.csv --password-dir passwords"
+
+_DROP_LEGAL = ["fedschema tenant drop legal --yes"]
+
+_ADD_A_DEPARTMENT = Preparation(
+    before=["fedschema init"],
+    earlier={
+        "fedschema tenant add legal --password-file legal.password": _DROP_LEGAL,
+        "vault read -field=password secret/legal | fedschema tenant add legal --password-stdin": _DROP_LEGAL,
+        "cat departments.csv": [
+            *_DROP_LEGAL,
+            written(
+                "departments.csv",
+                """\
+                department_id,name,admin_email
+                legal,Legal Department,legal@example.com
+                hr,Human Resources,
+                sales,,
+                """,
+            ),
+        ],
+        "fedschema tenant drop legal": [
+            'LEGAL="$(fedschema tenant env legal --password-file legal.password | sed -n s/DATABASE_URL=//p)"',
+            sql(
+                "LEGAL",
+                "INSERT INTO drive_document_repository (drive_file_id, drive_folder_id, file_name) "
+                " VALUES ('1', 'f', 'n');"
+                "INSERT INTO scheduled_tasks (task_name, task_type) VALUES ('n', 't');",
+            ),
+        ],
+    },
+    answers={"fedschema tenant drop legal": "legal\n"},
+    unordered=frozenset({_ADD_FROM}),
+)
+
+_ADMINISTRATORS = Preparation(before=departments("hr"))
+
+_SUITE = "it would run the suite inside itself; what `make` and CI run is this suite"
+
+_OLD_GENERATOR = Preparation(
+    before=departments("hr", "sales"),
+    mentions="Scripts",
+    answers={"fedschema tenant drop hr": "hr\n"},
+    later={"fedschema tenant drop hr": ["fedschema tenant add hr --password-file .hr.password"]},
+    untried={
+        "make test": _SUITE,
+        "export FEDSCHEMA_DATABASE_URL=postgresql://ops@db.example.com:5432/federation": "there is no such server",
+    },
+)
+
+_GENERATE_SQL = Preparation(before=["fedschema init"], untried={"SET ROLE federation_owner;": _AT_A_TERMINAL})
+
+_SEARCH = Preparation(before=[*departments("hr"), *rows("hr")], connection="HR")
+
+_OPS = {
+    "\\password ops": "ALTER ROLE ops PASSWORD 'secret of ops';",
+    "\\password second": "ALTER ROLE second PASSWORD 'secret of second';",
+    "ops@db.example.com:5432/federation": "ops@${SERVER%/*}/federation",
+}
+
+
+def _as(login: str, command: str) -> str:
+    url = f"postgresql://{login}@${{SERVER%/*}}/federation"
+    return f"PGPASSWORD='secret of {login}' FEDSCHEMA_DATABASE_URL={url} {command}"
+
+
+_WITHOUT_SUPERUSER = Preparation(
+    own_server=True,
+    instead=_OPS,
+    connections={"CREATE ROLE second LOGIN;": "ADMIN"},
+    later={
+        "CREATE ROLE ops LOGIN CREATEROLE;": [_as("ops", "fedschema init")],
+        "ALTER ROLE ops NOCREATEROLE;": [_as("ops", "fedschema init"), _as("ops", "fedschema tenant add legal")],
+        "CREATE ROLE second LOGIN;": [
+            _as("second", "fedschema tenant add hr"),
+            _as("second", "fedschema validate --probe"),
+        ],
+    },
+)
+
+_OWN_SERVER = Preparation(
+    own_server=True,
+    instead=_OPS,
+    earlier={
+        "CREATE ROLE ops LOGIN CREATEROLE;": ["export PGPASSWORD='secret of ops'"],
+        "GRANT CONNECT ON DATABASE federation TO reporting;": [sql("ADMIN", "CREATE ROLE reporting LOGIN;")],
+    },
+)
+
+PAGES = {
+    "docs/how-to/add-a-department.md": _ADD_A_DEPARTMENT,
+    "docs/how-to/administrators-and-passwords.md": _ADMINISTRATORS,
+    "docs/how-to/coming-from-the-old-generator.md": _OLD_GENERATOR,
+    "docs/how-to/generate-sql-without-applying.md": _GENERATE_SQL,
+    "docs/how-to/run-without-a-superuser.md": _WITHOUT_SUPERUSER,
+    "docs/how-to/search-documents.md": _SEARCH,
+    "docs/how-to/use-your-own-server.md": _OWN_SERVER,
+}

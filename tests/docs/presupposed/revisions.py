@@ -1,0 +1,254 @@
+"""Pages about projects, revisions and releases."""
+
+from __future__ import annotations
+
+from tests.docs.preparing import MADE, MEETINGS, Preparation, Revision, departments, revision, sql, written
+
+_SUITE = "it would run the suite inside itself; what `make` and CI run is this suite"
+
+_MEETINGS_REVISION = [
+    written("templates/tenant/meetings/meeting_notes.sql.j2", MEETINGS),
+    revision(Revision("tenant_0008_meetings", "tenant_0007_retention"), MADE),
+]
+
+_MATTERS = [
+    written("templates/tenant/legal/matters.sql.j2", MEETINGS.replace("meeting_notes", "matters")),
+    written(
+        "alembic/versions/departments/legal/0001_matters.py",
+        '"""Matters."""\n\nfrom alembic import op\n\nrevision = "legal_0001_matters"\ndown_revision = None\n'
+        'branch_labels = ("legal",)\ndepends_on = "tenant_0007_retention"\n\n'
+        + MADE.replace("meetings", "legal").replace("meeting_notes", "matters"),
+    ),
+]
+
+_OWN_PROJECT = Preparation(
+    place="directory",
+    earlier={
+        "fedschema new . --update": [
+            "rm templates/checks/walls.sql.j2 alembic/versions/tenant/tenant_1001_meetings.py",
+            "echo '-- Ours.' >> templates/tenant/department/drop.sql.j2",
+        ],
+    },
+    untried={
+        "pip install fedschema": "tests/projects/test_wheel.py installs the wheel",
+        "pip install --upgrade fedschema": "there is one version",
+    },
+)
+
+_NEW_PROJECT = Preparation(
+    earlier={
+        "fedschema tenant sql preview": [
+            written("templates/tenant/meetings/meeting_notes.sql.j2", MEETINGS),
+            revision(Revision("tenant_1001_meetings", "tenant_0007_retention"), MADE),
+        ],
+    },
+)
+
+_TEN = ("facilities", "finance", "hr", "it", "legal", "marketing", "procurement", "research", "sales", "support")
+
+_RELEASE_COMMAND = "fedschema upgrade --canary 2 --jobs 4 --max-failures 10% --lock-timeout 2s --max-lock-hold 10s"
+
+_NICKNAME = """\
+ADD = "tenant/communication/contacts_full_name"
+DROP = "tenant/communication/contacts_drop_full_name"
+
+
+def upgrade() -> None:
+    op.execute_template(ADD, reverse=DROP)
+
+
+def downgrade() -> None:
+    op.execute_template(DROP, reverse=ADD)
+"""
+
+_PLANNED = """\
+UP = "tenant/communication/planned"
+DOWN = "tenant/communication/planned_back"
+
+
+def upgrade() -> None:
+    op.execute_template(UP, reverse=DOWN)
+
+
+def downgrade() -> None:
+    op.execute_template(DOWN, reverse=UP)
+"""
+
+#: What is looked at before it is done: a column, an index, a CHECK and a type, with rows of HR in the way.
+_LOOKED_AT = [
+    written(
+        "templates/tenant/communication/planned.sql.j2",
+        "ALTER TABLE {{ department.schema | ident }}.contacts ADD COLUMN nickname text;\n"
+        "CREATE INDEX idx_contacts_nickname ON {{ department.schema | ident }}.contacts (nickname);\n"
+        "ALTER TABLE {{ department.schema | ident }}.contacts\n"
+        "    ADD CONSTRAINT contacts_full_name_check CHECK (full_name <> '');\n"
+        "ALTER TABLE {{ department.schema | ident }}.tool_calls ALTER COLUMN execution_time_ms TYPE bigint;\n",
+    ),
+    written(
+        "templates/tenant/communication/planned_back.sql.j2",
+        "ALTER TABLE {{ department.schema | ident }}.contacts DROP COLUMN nickname,\n"
+        "    DROP CONSTRAINT contacts_full_name_check;\n"
+        "ALTER TABLE {{ department.schema | ident }}.tool_calls ALTER COLUMN execution_time_ms TYPE integer;\n",
+    ),
+    revision(Revision("tenant_0008_nickname", "tenant_0007_retention"), _PLANNED),
+    sql("HR", "INSERT INTO contacts (contact_id, full_name) SELECT n, '' FROM generate_series(1, 7) AS n;"),
+]
+_PLAN = "fedschema upgrade --plan --out plan.json"
+_APPLY = "fedschema upgrade --apply plan.json --canary 2 --lock-timeout 2s"
+
+_RELEASE = Preparation(
+    before=departments(*_TEN),
+    earlier={
+        _PLAN: _LOOKED_AT,
+        f"{_PLAN} #2": [sql("HR", "DELETE FROM contacts;")],
+        f"{_RELEASE_COMMAND} #2": [
+            written(
+                "templates/tenant/communication/contacts_full_name.sql.j2",
+                "ALTER TABLE {{ department.schema | ident }}.contacts\n"
+                "    ADD CONSTRAINT contacts_full_name_check CHECK (full_name <> '');\n",
+            ),
+            written(
+                "templates/tenant/communication/contacts_drop_full_name.sql.j2",
+                "ALTER TABLE {{ department.schema | ident }}.contacts DROP CONSTRAINT contacts_full_name_check;\n",
+            ),
+            revision(Revision("tenant_0008_nickname", "tenant_0007_retention"), _NICKNAME),
+            sql("HR", "INSERT INTO contacts (contact_id, full_name) VALUES ('people/1', '');"),
+        ],
+        "fedschema upgrade": [sql("HR", "DELETE FROM contacts;")],
+    },
+    later={
+        _APPLY: [
+            "fedschema downgrade --all --to -1 --yes",
+            "rm plan.json alembic/versions/tenant/tenant_0008_nickname.py",
+        ],
+    },
+    unordered=frozenset({f"{_RELEASE_COMMAND} #2"}),
+    untried={
+        "fedschema upgrade --rehearse=live": "which department took longest is the machine's to say: "
+        "tests/fleet/test_live_rehearsal.py",
+        "fedschema upgrade --jobs 2": "it needs Ctrl-C in time: tests/fleet/test_interruption.py",
+    },
+)
+
+_UPGRADED = ["fedschema upgrade"]
+
+_ROLL_BACK = Preparation(
+    before=[*_MEETINGS_REVISION, *departments("hr", "sales")],
+    later={
+        "fedschema downgrade hr --to -1": _UPGRADED,
+        "fedschema downgrade --all --to tenant_0007_retention": [
+            *_UPGRADED,
+            sql("HR", "INSERT INTO meeting_notes (note) VALUES ('n');"),
+        ],
+    },
+    earlier={"fedschema downgrade legal --to legal@-1": [*_MATTERS, "fedschema tenant add legal"]},
+)
+
+_PRONOUNS = "ALTER TABLE {{ department.schema | ident }}.contacts"
+
+_ROOMS = MEETINGS.replace("meeting_notes", "rooms")
+
+_WRITE = Preparation(
+    before=departments("hr", "legal"),
+    files={
+        "-- Notes that the voice agent takes during a call.": "templates/tenant/meetings/meeting_notes.sql.j2",
+        'TABLES = {"family": "meetings", "private": ("meeting_notes",)}': (
+            "alembic/versions/tenant/tenant_0008_meetings.py|def upgrade"
+        ),
+        f"{_PRONOUNS} ADD COLUMN pronouns varchar(50);": "templates/tenant/communication/contacts_add_pronouns.sql.j2",
+        f"{_PRONOUNS} DROP COLUMN pronouns;": "templates/tenant/communication/contacts_drop_pronouns.sql.j2",
+        'ADD = "tenant/communication/contacts_add_pronouns"': Revision("tenant_0009_pronouns", "tenant_0008_meetings"),
+        "INDEX = {": Revision("tenant_0010_index", "tenant_0009_pronouns"),
+        "CREATE INDEX idx_contacts_pronouns ON {{ department.schema | ident }}.contacts (pronouns);": (
+            "templates/tenant/communication/idx_contacts_pronouns.sql.j2"
+        ),
+        "def upgrade() -> None:": Revision("tenant_0011_backfill", "tenant_0010_index"),
+        "def upgrade() -> None: #2": Revision("tenant_0012_rooms", "tenant_0011_backfill"),
+        '"""Matters: what Legal works on."""': "alembic/versions/departments/legal/0001_matters.py",
+    },
+    later={
+        "def upgrade() -> None:": [
+            "fedschema upgrade",
+            "fedschema downgrade --all --to tenant_0008_meetings",
+            "fedschema upgrade",
+        ],
+        "def upgrade() -> None: #2": [
+            written("templates/tenant/meetings/rooms.sql.j2", _ROOMS),
+            written(
+                "templates/tenant/meetings/drop_rooms.sql.j2", "DROP TABLE {{ department.schema | ident }}.rooms;\n"
+            ),
+            written(
+                "templates/tenant/meetings/count_rooms.sql.j2",
+                """\
+                CREATE FUNCTION {{ department.schema | ident }}.count_rooms() RETURNS bigint LANGUAGE sql
+                    SET search_path = pg_catalog, pg_temp
+                    BEGIN ATOMIC SELECT count(*) FROM {{ department.schema | ident }}.rooms; END;
+                """,
+            ),
+            "fedschema upgrade",
+            "fedschema downgrade --all --to -1",
+            "fedschema upgrade",
+            "fedschema validate",
+        ],
+        '"""Matters: what Legal works on."""': [
+            "cat >> alembic/versions/departments/legal/0001_matters.py <<'END'\n" + MADE.partition("\n\n\n")[2] + "END",
+            _MATTERS[0],
+            "fedschema upgrade legal --to legal@head",
+            "fedschema validate",
+        ],
+    },
+)
+
+_CHECKOUT = "the reader's clone is the project that is typed in here"
+
+_TUTORIAL = Preparation(
+    place="embedded",
+    files={
+        "-- Notes that the voice agent takes during a call.": "templates/tenant/meetings/meeting_notes.sql.j2",
+        'TABLES = {"family": "meetings", "private": ("meeting_notes",)}': (
+            "alembic/versions/tenant/tenant_0008_meetings.py|def upgrade"
+        ),
+    },
+    answers={"fedschema downgrade --all --to tenant_0007_retention --on-error continue": "\n"},
+    untried={
+        "git clone <address of the repository> fedschema": _CHECKOUT,
+        "cd fedschema": _CHECKOUT,
+        "make demo": "half a minute, and CI runs it",
+        ". .venv/bin/activate": _CHECKOUT,
+        "fedschema server stop && rm -r .fedschema": "there was no `make demo` here",
+    },
+)
+
+_DRIFT = Preparation(
+    before=departments("hr", "legal", "sales"),
+    earlier={
+        "fedschema drift #2": [
+            sql(
+                "ADMIN",
+                "DROP INDEX hr_tenant.idx_tool_calls_status; CREATE POLICY hr_x ON hr_tenant.contacts USING (true); "
+                "ALTER TABLE hr_tenant.contacts ADD COLUMN mine text;",
+            )
+        ]
+    },
+    unlike=frozenset({"fedschema drift #2", "fedschema drift hr --repair"}),
+)
+
+PAGES = {
+    "docs/how-to/find-drift.md": _DRIFT,
+    "docs/how-to/own-project.md": _OWN_PROJECT,
+    "docs/how-to/release-a-fleet.md": _RELEASE,
+    "docs/how-to/roll-back.md": _ROLL_BACK,
+    "docs/how-to/run-the-tests.md": Preparation(
+        untried={
+            "make test": _SUITE,
+            'make test ARGS="tests/tenancy -q"': _SUITE,
+            'make test WORKERS=0 ARGS="-k isolation"': _SUITE,
+            "FEDSCHEMA_TEST_BINDIR=/usr/lib/postgresql/15/bin make test": _SUITE,
+            "FEDSCHEMA_TEST_URL=postgresql://postgres:secret@127.0.0.1:5432/postgres make test": _SUITE,
+            "FEDSCHEMA_TEST_BINDIR=/usr/lib/postgresql/15/bin make test-programs": _SUITE,
+        }
+    ),
+    "docs/how-to/write-a-revision.md": _WRITE,
+    "docs/tutorial/first-departments.md": _TUTORIAL,
+    "fedschema/skeleton/README.md": _NEW_PROJECT,
+}

@@ -1,0 +1,1 @@
+"""Departments that are not what their revisions give."""

@@ -1,0 +1,360 @@
+"""Each way in which a department can differ from its revisions is named, and mended where that takes no row along."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+from pytest_postgresql.executors import NoopExecutor
+
+from fedschema import drift, inspection
+from fedschema.connections import owner_transaction
+from fedschema.department import Department
+from tests.cli.typing_in import type_in
+from tests.conftest import Database, Server
+from tests.validation.conftest import fresh_database
+
+HR = Department("hr")
+
+
+@dataclass(frozen=True)
+class Case:
+    """Something that somebody did to hr.
+
+    Attributes:
+        done: what they did, as the superuser; `hr_tenant` is the search_path.
+        named: how drift names it, line by line.
+        undo: what takes it back; None where drift repairs it.
+    """
+
+    done: str
+    named: tuple[str, ...]
+    undo: str | None = None
+
+
+def _mended(done: str, *named: str) -> Case:
+    return Case(done, named)
+
+
+def _left(done: str, undo: str, *named: str) -> Case:
+    return Case(done, named, undo)
+
+
+CASES = {
+    "index dropped": _mended(
+        "DROP INDEX idx_tool_calls_status", "index idx_tool_calls_status on tool_calls is missing"
+    ),
+    "index added": _mended("CREATE INDEX mine ON contacts (notes)", "index mine on contacts is not ours"),
+    "index changed": _mended(
+        "DROP INDEX idx_tool_calls_status; CREATE INDEX idx_tool_calls_status ON tool_calls (status)",
+        "index idx_tool_calls_status on tool_calls: definition is "
+        "CREATE INDEX idx_tool_calls_status ON hr_tenant.tool_calls USING btree (status), not "
+        "CREATE INDEX idx_tool_calls_status ON hr_tenant.tool_calls USING btree (status, created_at DESC)",
+    ),
+    "index invalid": _mended(
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_tool_calls_status'::regclass",
+        "index idx_tool_calls_status on tool_calls: valid is off, not on",
+    ),
+    "policy added": _mended("CREATE POLICY hr_x ON contacts USING (true)", "policy hr_x on contacts is not ours"),
+    "policy dropped": _mended("DROP POLICY admin_bypass ON contacts", "policy admin_bypass on contacts is missing"),
+    "policy opened": _mended(
+        "ALTER POLICY isolation ON contacts USING (true)",
+        "policy isolation on contacts: using is true, not ((department)::text = 'hr'::text)",
+    ),
+    "policy for everybody": _mended(
+        "ALTER POLICY isolation ON contacts TO PUBLIC",
+        "policy isolation on contacts: to is PUBLIC, not hr_role",
+    ),
+    "policy restrictive": _mended(
+        "DROP POLICY reader ON contacts; CREATE POLICY reader ON contacts AS RESTRICTIVE FOR SELECT "
+        "TO federation_reader_role USING (true)",
+        "policy reader on contacts: permissive is off, not on",
+    ),
+    "row-level security off": _mended(
+        "ALTER TABLE contacts DISABLE ROW LEVEL SECURITY", "table contacts: row-level security is off, not on"
+    ),
+    "not forced": _mended(
+        "ALTER TABLE contacts NO FORCE ROW LEVEL SECURITY", "table contacts: forced row-level security is off, not on"
+    ),
+    "granted to everybody": _mended(
+        "GRANT SELECT ON contacts TO PUBLIC", "privilege PUBLIC on table contacts is not ours"
+    ),
+    "granted to pass on": _mended(
+        "GRANT SELECT ON contacts TO hr_role WITH GRANT OPTION",
+        "privilege hr_role on table contacts: granted is DELETE, INSERT, SELECT WITH GRANT OPTION, UPDATE, "
+        "not DELETE, INSERT, SELECT, UPDATE",
+    ),
+    "revoked": _mended("REVOKE ALL ON contacts FROM hr_role", "privilege hr_role on table contacts is missing"),
+    "schema granted": _mended(
+        "GRANT CREATE ON SCHEMA hr_tenant TO hr_role",
+        "privilege hr_role on schema hr_tenant: granted is CREATE, USAGE, not USAGE",
+    ),
+    "sequence granted": _mended(
+        "GRANT UPDATE ON SEQUENCE conversation_history_id_seq TO hr_role",
+        "privilege hr_role on sequence conversation_history_id_seq: granted is UPDATE, USAGE, not USAGE",
+    ),
+    "function granted": _mended(
+        "GRANT EXECUTE ON FUNCTION archive_old_conversation_history() TO PUBLIC",
+        "privilege PUBLIC on function archive_old_conversation_history() is not ours",
+    ),
+    "default privilege": _left(
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA hr_tenant GRANT SELECT ON TABLES TO PUBLIC",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA hr_tenant REVOKE SELECT ON TABLES FROM PUBLIC",
+        "default privilege PUBLIC on what postgres makes is not ours",
+    ),
+    "column dropped": _mended(
+        "ALTER TABLE contacts DROP COLUMN job_title CASCADE",
+        "column contacts.job_title is missing",
+        "column contacts.search_vector is missing",
+        "index idx_contacts_search_vector on contacts is missing",
+    ),
+    "column added": _left(
+        "ALTER TABLE contacts ADD COLUMN mine text",
+        "ALTER TABLE contacts DROP COLUMN mine",
+        "column contacts.mine is not ours",
+    ),
+    "column of another type": _left(
+        "ALTER TABLE contacts ALTER COLUMN contact_id TYPE text",
+        "ALTER TABLE contacts ALTER COLUMN contact_id TYPE varchar(255)",
+        "column contacts.contact_id: type is text, not character varying(255)",
+    ),
+    "default": _mended(
+        "ALTER TABLE contacts ALTER COLUMN notes SET DEFAULT 'x'",
+        "column contacts.notes: default is 'x'::text, there should be none",
+    ),
+    "no default": _mended(
+        "ALTER TABLE contacts ALTER COLUMN department DROP DEFAULT",
+        "column contacts.department: default is missing, it should be 'hr'::character varying",
+    ),
+    "nullable": _mended(
+        "ALTER TABLE contacts ALTER COLUMN department DROP NOT NULL",
+        "column contacts.department: not null is off, not on",
+    ),
+    "column privilege": _left(
+        "GRANT SELECT (notes) ON contacts TO PUBLIC",
+        "REVOKE SELECT (notes) ON contacts FROM PUBLIC",
+        "column contacts.notes: privileges is =r/federation_owner, there should be none",
+    ),
+    "constraint dropped": _mended(
+        "ALTER TABLE contacts DROP CONSTRAINT contacts_department_check",
+        "constraint contacts_department_check on contacts is missing",
+    ),
+    "constraint added": _mended(
+        "ALTER TABLE contacts ADD CONSTRAINT mine CHECK (notes <> '')", "constraint mine on contacts is not ours"
+    ),
+    "constraint changed": _mended(
+        "ALTER TABLE contacts DROP CONSTRAINT contacts_department_check, "
+        "ADD CONSTRAINT contacts_department_check CHECK (department <> '')",
+        "constraint contacts_department_check on contacts: definition is CHECK (((department)::text <> ''::text)), "
+        "not CHECK (((department)::text = 'hr'::text))",
+    ),
+    "constraint not validated": _mended(
+        "ALTER TABLE contacts DROP CONSTRAINT contacts_department_check, "
+        "ADD CONSTRAINT contacts_department_check CHECK (department = 'hr') NOT VALID",
+        "constraint contacts_department_check on contacts: definition is CHECK (((department)::text = 'hr'::text)) "
+        "NOT VALID, not CHECK (((department)::text = 'hr'::text)); validated is off, not on",
+    ),
+    "unique dropped": _mended(
+        "ALTER TABLE contacts DROP CONSTRAINT contacts_contact_id_key",
+        "constraint contacts_contact_id_key on contacts is missing",
+        "index contacts_contact_id_key on contacts is missing",
+    ),
+    "trigger dropped": _mended(
+        "DROP TRIGGER set_updated_at ON contacts", "trigger set_updated_at on contacts is missing"
+    ),
+    "trigger disabled": _mended(
+        "ALTER TABLE contacts DISABLE TRIGGER set_updated_at",
+        "trigger set_updated_at on contacts: fires is never, not yes",
+    ),
+    "trigger added": _mended(
+        "CREATE TRIGGER mine BEFORE DELETE ON contacts FOR EACH ROW EXECUTE FUNCTION set_updated_at()",
+        "trigger mine on contacts is not ours",
+    ),
+    "rule added": _mended(
+        "CREATE RULE mine AS ON DELETE TO contacts DO INSTEAD NOTHING", "rule mine on contacts is not ours"
+    ),
+    "function dropped": _mended(
+        "DROP FUNCTION search_documents",
+        "function search_documents(query text, max_results integer) is missing",
+        "privilege federation_admin_role on function search_documents(query text, max_results integer) is missing",
+        "privilege hr_role on function search_documents(query text, max_results integer) is missing",
+    ),
+    "function changed": _mended(
+        "ALTER FUNCTION archive_old_conversation_history() SECURITY DEFINER",
+        "function archive_old_conversation_history(): definition is",
+    ),
+    "function added": _mended(
+        "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "function mine() is not ours",
+        "privilege PUBLIC on function mine() is not ours",
+    ),
+    "owner": _left(
+        "ALTER TABLE contacts OWNER TO postgres",
+        "ALTER TABLE contacts OWNER TO federation_owner",
+        "table contacts: owner is postgres, not federation_owner",
+    ),
+    "table dropped": _mended("DROP TABLE notifications", "table notifications is missing"),
+    "table added": _left("CREATE TABLE mine (id int)", "DROP TABLE mine", "table mine is not ours"),
+    "view added": _mended("CREATE VIEW mine AS SELECT 1 AS one", "view mine is not ours"),
+    "type added": _left("CREATE TYPE mood AS ENUM ('sad')", "DROP TYPE mood", "object type mood is not ours"),
+    "sequence added": _left("CREATE SEQUENCE mine", "DROP SEQUENCE mine", "sequence mine is not ours"),
+    "comment": _mended("COMMENT ON TABLE contacts IS 'mine'", "comment contacts is not ours"),
+    "unlogged": _left(
+        "ALTER TABLE contacts SET UNLOGGED",
+        "ALTER TABLE contacts SET LOGGED",
+        "table contacts: persistence is u, not p",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def fleet(server: Server, control_plane: NoopExecutor) -> Iterator[Database]:
+    """Two departments, of which hr is what something is done to."""
+    with fresh_database(server, control_plane, "hr", "sales") as made:
+        yield made
+
+
+def _do(database: Database, statements: str) -> None:
+    with psycopg.connect(database.conninfo, autocommit=True, options="-c search_path=hr_tenant") as connection:
+        connection.execute(statements)
+
+
+def _named(database: Database) -> list[str]:
+    """Return what drift names of hr; sales is as it should be."""
+    hr, sales = drift.examine(database.conninfo, database.compiler, [])
+    assert sales.ok
+    return [str(one) for one in hr.differences if not one.part_of_missing]
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_each_difference_is_named_and_mended(fleet: Database, case: Case) -> None:
+    assert _named(fleet) == []
+    _do(fleet, case.done)
+    try:
+        named = _named(fleet)
+        assert len(named) == len(case.named), named
+        for line, beginning in zip(sorted(named), sorted(case.named), strict=True):
+            assert line.startswith(beginning) if beginning.endswith(" is") else line == beginning
+        if case.undo is None:
+            after = drift.repair(fleet.conninfo, fleet.compiler, HR)
+            assert [str(one) for one in after.differences] == []
+    finally:
+        if case.undo:
+            _do(fleet, case.undo)
+    assert _named(fleet) == []
+
+
+def test_fingerprint_is_of_everything_but_the_names(fleet: Database) -> None:
+    sales, hr = Department("sales"), HR
+    with fleet.connect() as connection, owner_transaction(connection, "looking"):
+        pattern = inspection.pattern(connection, fleet.compiler.templates, sales)
+        found = inspection.fingerprints(connection, fleet.compiler.templates, [hr, sales])
+
+    assert found == {sales: pattern.fingerprint(sales), hr: pattern.fingerprint(hr)}
+    assert found[hr] != found[sales]
+
+
+def test_command_tells_and_repairs(fleet: Database) -> None:
+    _do(fleet, "DROP INDEX idx_tool_calls_status; CREATE TABLE mine (id int)")
+    try:
+        told = type_in("drift", url=fleet.url)
+        repaired = type_in("drift", "hr", "--repair", url=fleet.url)
+        left = type_in("drift", "--json", url=fleet.url)
+    finally:
+        _do(fleet, "DROP TABLE mine")
+
+    assert told.status == 1
+    assert told.stdout.splitlines() == [
+        "hr: table mine is not ours",
+        "  not repaired: it may hold rows",
+        "  by hand: DROP TABLE hr_tenant.mine;",
+        "hr: index idx_tool_calls_status on tool_calls is missing",
+        (
+            "  to repair it: CREATE INDEX idx_tool_calls_status ON hr_tenant.tool_calls "
+            "USING btree (status, created_at DESC);"
+        ),
+        "1 identical at tenant_0007_retention (sales)",
+        "1 differs",
+    ]
+    assert repaired.status == 1
+    assert repaired.stdout.splitlines()[-1] == "hr: repaired; 1 left, to be decided by you"
+    document = json.loads(left.stdout)
+    assert [(one["department_id"], one["ok"]) for one in document["departments"]] == [("hr", False), ("sales", True)]
+    (difference,) = document["departments"][0]["differences"]
+    assert (difference["kind"], difference["object"], difference["fault"]) == ("table", "mine", "foreign")
+    assert (difference["safe"], difference["repair"]) == (False, ["DROP TABLE hr_tenant.mine"])
+    done = type_in("drift", url=fleet.url)
+    assert (done.status, done.stdout) == (0, "2 identical at tenant_0007_retention\n")
+
+
+def test_repair_that_fails_changes_nothing(fleet: Database) -> None:
+    """A CHECK that a row does not meet: the index before it is not made either."""
+    _do(
+        fleet,
+        "DROP INDEX idx_tool_calls_status; ALTER TABLE contacts DROP CONSTRAINT contacts_department_check; "
+        "INSERT INTO contacts (contact_id, department) VALUES ('1', 'sales')",
+    )
+    try:
+        done = type_in("drift", "hr", "--repair", url=fleet.url)
+        named = _named(fleet)
+    finally:
+        _do(fleet, "DELETE FROM contacts")
+        drift.repair(fleet.conninfo, fleet.compiler, HR)
+
+    assert done.status == 1
+    assert "contacts_department_check" in done.stderr
+    assert "violated by some row" in done.stderr
+    assert named == [
+        "constraint contacts_department_check on contacts is missing",
+        "index idx_tool_calls_status on tool_calls is missing",
+    ]
+    assert _named(fleet) == []
+
+
+def test_repair_is_on_record(fleet: Database) -> None:
+    _do(fleet, "DROP INDEX idx_tool_calls_status")
+    drift.repair(fleet.conninfo, fleet.compiler, HR)
+    with fleet.connect() as connection:
+        row = connection.execute(
+            "SELECT source_department_id, details FROM federation.security_audit WHERE event_type = 'SCHEMA_REPAIRED' "
+            "ORDER BY created_at DESC LIMIT 1"
+        ).fetchone()
+    assert row == ("hr", {"statements": 1})
+
+
+def test_nothing_is_left_of_what_was_made_to_compare_with(fleet: Database) -> None:
+    question = """
+        SELECT (SELECT count(*) FROM pg_namespace), (SELECT count(*) FROM pg_roles),
+            (SELECT count(*) FROM federation.departments), (SELECT count(*) FROM federation.schema_migrations)
+    """
+    with fleet.connect() as connection:
+        before = connection.execute(question).fetchone()
+        assert _named(fleet) == []
+        assert connection.execute(question).fetchone() == before
+
+
+def test_department_at_another_revision_is_compared_with_that(fleet: Database) -> None:
+    assert type_in("downgrade", "hr", "--to", "tenant_0003_communication", "--yes", url=fleet.url).status == 0
+    try:
+        assert _named(fleet) == []
+        _do(fleet, "DROP TABLE notifications")
+        assert _named(fleet) == ["table notifications is missing"]
+    finally:
+        drift.repair(fleet.conninfo, fleet.compiler, HR)
+        assert type_in("upgrade", "hr", url=fleet.url).status == 0
+    assert _named(fleet) == []
+
+
+def test_department_without_a_schema_is_a_problem_of_its_own(fleet: Database) -> None:
+    _do(fleet, "ALTER SCHEMA hr_tenant RENAME TO elsewhere")
+    try:
+        done = type_in("drift", url=fleet.url)
+    finally:
+        _do(fleet, "ALTER SCHEMA elsewhere RENAME TO hr_tenant")
+
+    assert done.status == 1
+    assert "department hr: schema hr_tenant has no version table that can be read" in done.stderr
+    assert "1 identical" in done.stdout
