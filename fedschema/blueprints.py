@@ -130,10 +130,15 @@ def _from_json(kept: dict[str, Any]) -> Blueprint:
         Plan(
             start=tuple(plan["start"]),
             end=tuple(plan["end"]),
-            steps=tuple(PlanStep(**{**step, "end": tuple(step["end"])}) for step in plan["steps"]),
+            steps=tuple(_step(step) for step in plan["steps"]),
             walls=tuple(Wall(**wall) for wall in plan["walls"]),
             collateral=tuple(plan["collateral"]),
         ),
         ControlPlaneRevisions(tuple(kept["control_plane"]["heads"]), frozenset(kept["control_plane"]["known"])),
         frozenset(kept["branches"]),
     )
+
+
+def _step(kept: dict[str, Any]) -> PlanStep:
+    carried = tuple((table, column) for table, column in kept["carried"])
+    return PlanStep(**{**kept, "end": tuple(kept["end"]), "carried": carried})

@@ -138,7 +138,7 @@ CATALOGUE_CHECKS = (
 STATE_CHECKS = (
     Check(
         "registry",
-        "each department has its schema and its version table, and nothing of ours is there without a department",
+        "each department has its version table, and nothing of ours is there without a department",
         "fedschema tenant show ID, and fedschema drift ID",
     ),
     Check(

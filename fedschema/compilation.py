@@ -55,11 +55,13 @@ def compile_steps(
             online = _needs_connection(step)
             sql = "" if online else _written_by(buffer, step)
             apart = _nontransactional(step, sql, target)
+            carried = tuple(target.carried)
+            target.carried.clear()
             heads.update_to_step(step)
             end = tuple(sorted(heads.heads))
             recorded = slot is not None or bool(end)
             compiled.append(
-                PlanStep(name_of(step), _direction(step), sql, _drain(buffer), end, recorded, online, apart)
+                PlanStep(name_of(step), _direction(step), sql, _drain(buffer), end, recorded, online, apart, carried)
             )
     return Plan(start, tuple(sorted(heads.heads)), tuple(compiled), tuple(target.walls.values()))
 

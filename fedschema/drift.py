@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import psycopg
 
 from fedschema import batches, events, expectations, inspection, positions
+from fedschema.checks import LOCK_TIMEOUT
 from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction, translate
 from fedschema.department import Department
 from fedschema.differences import Difference, compare
-from fedschema.errors import FedschemaError
+from fedschema.errors import FedschemaError, LockTimeout
 from fedschema.fleet.pace import Pace
 from fedschema.inspection import Description, Pattern
 from fedschema.positions import Position
 from fedschema.repairs import Repair, plan_repairs
 from fedschema.versions import Heads
 from fedschema.workers import Halt, Workers
+
+Answer = TypeVar("Answer")
 
 #: More connections than a few cores have use for cost more than they give.
 _JOBS = 2
@@ -91,14 +94,36 @@ def _patterns(
     return expectations.patterns(connection, compiler, places)
 
 
-def _fingerprints(conninfo: str, compiler: Compiler, departments: Sequence[Department]) -> dict[Department, str]:
-    def work(connection: psycopg.Connection, some: Sequence[Department]) -> dict[Department, str]:
-        with owner_transaction(connection, "reading what departments look like"):
-            return inspection.fingerprints(connection, compiler.templates, some)
+def _fingerprints(
+    conninfo: str, compiler: Compiler, departments: Sequence[Department]
+) -> dict[Department, str | FedschemaError]:
+    """Return each department's fingerprint, or why it could not be taken."""
 
-    found: dict[Department, str] = {}
+    def work(connection: psycopg.Connection, some: Sequence[Department]) -> dict[Department, str | FedschemaError]:
+        return _patiently(connection, some, lambda few: inspection.fingerprints(connection, compiler.templates, few))
+
+    found: dict[Department, str | FedschemaError] = {}
     for _, some in Workers(conninfo, _JOBS, work, Halt()).run(_in_parts(departments)):
         found |= some
+    return found
+
+
+def _patiently(
+    connection: psycopg.Connection,
+    departments: Sequence[Department],
+    ask: Callable[[Sequence[Department]], Mapping[Department, Answer]],
+) -> dict[Department, Answer | FedschemaError]:
+    """Ask about departments together, and one by one where somebody holds a table of one: PostgreSQL waits for it."""
+    try:
+        with owner_transaction(connection, "reading what departments look like"):
+            connection.execute(LOCK_TIMEOUT)
+            return dict(ask(departments))
+    except LockTimeout as error:
+        if len(departments) == 1:
+            return {departments[0]: error}
+    found: dict[Department, Answer | FedschemaError] = {}
+    for department in departments:
+        found |= _patiently(connection, [department], ask)
     return found
 
 
@@ -111,7 +136,7 @@ def _compared(
     compiler: Compiler,
     found: Sequence[tuple[Position, Heads]],
     patterns: Mapping[Heads, Pattern],
-    fingerprints: Mapping[Department, str],
+    fingerprints: Mapping[Department, str | FedschemaError],
 ) -> list[Drift]:
     """Look closely at those whose fingerprint is not what it should be."""
     unlike = {
@@ -119,25 +144,33 @@ def _compared(
         for position, heads in found
         if not position.problem
         and fingerprints.get(position.entry.department) != patterns[heads].fingerprint(position.entry.department)
+        and not isinstance(fingerprints.get(position.entry.department), FedschemaError)
     }
-    differences: dict[Department, tuple[Difference, ...]] = defaultdict(tuple)
+    described: dict[Department, Description | FedschemaError] = {}
     with connect(conninfo) as connection:
         for some in _in_parts(list(unlike)):
-            with owner_transaction(connection, "reading what departments look like"):
-                described = inspection.descriptions(connection, compiler.templates, some)
-            for department, description in described.items():
-                wanted = unlike[department].description(department)
-                differences[department] = tuple(compare(wanted, description))
-    return [
-        Drift(
-            position.entry.department,
-            position,
-            fingerprints.get(position.entry.department),
-            differences[position.entry.department],
-            position.problem,
-        )
-        for position, _ in found
-    ]
+            described |= _patiently(
+                connection, some, lambda few: inspection.descriptions(connection, compiler.templates, few)
+            )
+    return [_drift(position, fingerprints, unlike, described) for position, _ in found]
+
+
+def _drift(
+    position: Position,
+    fingerprints: Mapping[Department, str | FedschemaError],
+    unlike: Mapping[Department, Pattern],
+    described: Mapping[Department, Description | FedschemaError],
+) -> Drift:
+    """Say how one department compares, or why nobody knows."""
+    department = position.entry.department
+    fingerprint, description = fingerprints.get(department), described.get(department, {})
+    problem = position.problem
+    for seen in (fingerprint, description):
+        problem = problem or (seen if isinstance(seen, FedschemaError) else None)
+    if problem or isinstance(fingerprint, FedschemaError) or isinstance(description, FedschemaError):
+        return Drift(department, position, None, problem=problem)
+    wanted = unlike[department].description(department) if department in unlike else {}
+    return Drift(department, position, fingerprint, tuple(compare(wanted, description)))
 
 
 def repair(conninfo: str, compiler: Compiler, department: Department) -> Drift:

@@ -153,10 +153,7 @@ class Lineage:
         """
         try:
             held = self.script.get_revisions(current)
-            scripts = self.script.revision_map._get_ancestor_nodes(  # noqa: SLF001 - Alembic has no public name for it
-                held, include_dependencies=True
-            )
-            applied = {script.revision for script in scripts}
+            applied = self.ancestors(current)
         except CommandError as error:
             reason = f"the version table of {self.name} holds it, and no revision has that id"
             mend = f"see fedschema history {self.owner}, then: alembic -x tenant={self.owner} stamp --purge REVISION"
@@ -164,6 +161,14 @@ class Lineage:
         for script in held:
             self._refuse_foreign(script)
         return applied
+
+    def ancestors(self, revisions: Heads) -> set[str]:
+        """Return revisions and all that they build on, whoever may have them."""
+        held = self.script.get_revisions(revisions)
+        scripts = self.script.revision_map._get_ancestor_nodes(  # noqa: SLF001 - Alembic has no public name for it
+            held, include_dependencies=True
+        )
+        return {script.revision for script in scripts}
 
     def revision_of(self, current: Heads, label: str) -> str | None:
         """Return the newest applied revision under a label, or None when there is none."""
@@ -181,9 +186,9 @@ class Lineage:
             UnknownRevision, ForeignRevision
         """
         target = self._target((), revision)
-        heads = target if isinstance(target, tuple) else (self._script(target).revision,)
+        heads = target if isinstance(target, tuple) else (self.script_of(target).revision,)
         for head in heads:
-            self._refuse_foreign(self._script(head))
+            self._refuse_foreign(self.script_of(head))
         return heads
 
     def owner_of(self, script: Script) -> str:
@@ -240,7 +245,7 @@ class Lineage:
         label, at, _ = destination.rpartition("@")
         if at:
             return label
-        return self.trunk if _RELATIVE.fullmatch(destination) else self.owner_of(self._script(destination))
+        return self.trunk if _RELATIVE.fullmatch(destination) else self.owner_of(self.script_of(destination))
 
     def stamp_steps(self, current: Heads, destinations: tuple[str, ...]) -> list[StampStep]:
         """Return the steps that write `destinations` into a version table without running anything.
@@ -256,7 +261,7 @@ class Lineage:
             steps = self.script._stamp_revs(tuple(targets), current)  # noqa: SLF001
         for step in steps:
             for revision in (*step.from_revisions, *step.to_revisions):
-                self._refuse_foreign(self._script(revision))
+                self._refuse_foreign(self.script_of(revision))
         return steps
 
     def _guard(self, steps: list[RevisionStep]) -> list[RevisionStep]:
@@ -285,7 +290,7 @@ class Lineage:
             if label in self._all_labels:
                 raise ForeignRevision(destination, f"the lineage {label!r}", self.name)
             raise UnknownRevision(destination, f"no lineage is labelled {label!r}")
-        return destination if at else self._script(destination).revision
+        return destination if at else self.script_of(destination).revision
 
     def _relative(self, current: Heads, distance: int) -> str:
         """Count `distance` revisions from where the trunk is, up or down."""
@@ -296,7 +301,12 @@ class Lineage:
             raise UnknownRevision(f"{distance:+d}", f"{self.name} is at {at or 'base'}, which has no such neighbour")
         return self.trunk_revisions[wanted] if wanted >= 0 else f"{self.trunk}@base"
 
-    def _script(self, revision: str) -> Script:
+    def script_of(self, revision: str) -> Script:
+        """Return the script of a revision.
+
+        Raises:
+            UnknownRevision
+        """
         try:
             script = self.script.get_revision(revision)
         except CommandError as error:

@@ -8,7 +8,7 @@ real step, since what would go is locked before it is counted.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 import psycopg
@@ -56,7 +56,11 @@ def may_lose_rows(migration: str) -> bool:
 
 
 def refuse_losses(
-    connection: psycopg.Connection, department: Department, rehearse: Callable[[], None], hint: str
+    connection: psycopg.Connection,
+    department: Department,
+    rehearse: Callable[[], None],
+    hint: str,
+    carried: Collection[tuple[str, str]] = (),
 ) -> None:
     """Refuse a migration that would lose rows, before it is done.
 
@@ -65,6 +69,7 @@ def refuse_losses(
         department: whose tables are watched.
         rehearse: does the migration; what it does is rolled back.
         hint: how to confirm, shown with the refusal.
+        carried: columns that may go, each with its table: the migration itself sees to it that another has the values.
 
     Raises:
         WouldLoseRows: naming each table and column with its rows.
@@ -73,7 +78,8 @@ def refuse_losses(
     with connection.transaction(force_rollback=True):
         rehearse()
         remaining = {column.key for column in catalogue.columns(connection, department.schema)}
-    losses = _counted(connection, department, [column for column in before if column.key not in remaining], remaining)
+    gone = [column for column in before if column.key not in remaining]
+    losses = _counted(connection, department, gone, remaining, carried)
     if losses:
         raise WouldLoseRows(department.id, [str(loss) for loss in losses], hint)
 
@@ -83,11 +89,14 @@ def _counted(
     department: Department,
     gone: Iterable[catalogue.Column],
     remaining: set[tuple[int, int]],
+    carried: Collection[tuple[str, str]],
 ) -> list[Loss]:
     """Lock what would go, count what it holds, and leave out what holds nothing."""
     kept_tables = {table for table, _ in remaining}
     dropped_tables = sorted({column.table_name for column in gone if column.table_oid not in kept_tables})
-    dropped_columns = sorted((c.table_name, c.column_name) for c in gone if c.table_oid in kept_tables)
+    dropped_columns = sorted(
+        {(column.table_name, column.column_name) for column in gone if column.table_oid in kept_tables} - set(carried)
+    )
     _lock(connection, department, {*dropped_tables, *(table for table, _ in dropped_columns)})
     rows = catalogue.count_rows(connection, department.schema, dropped_tables)
     losses = [Loss(table, None, rows[table]) for table in dropped_tables]

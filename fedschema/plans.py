@@ -40,6 +40,7 @@ class PlanStep:
         recorded: False only for the step that takes the history itself away.
         online: the revision reads from the database while it runs, so that there is no SQL of it.
         nontransactional: what is to be done outside the transaction instead of `sql`, with slots.
+        carried: columns that go and whose values another one has, each with its table: no loss.
     """
 
     revision: str
@@ -50,6 +51,7 @@ class PlanStep:
     recorded: bool = True
     online: bool = False
     nontransactional: Nontransactional | None = None
+    carried: tuple[tuple[str, str], ...] = ()
 
     @property
     def checksum(self) -> str | None:
@@ -129,6 +131,11 @@ class Plan:
         """Return what one of the `legs` does outside a transaction; None when it does nothing there."""
         first = self.steps[0].nontransactional
         return first.filled(lambda sql: _fill(sql, department)) if first else None
+
+    @property
+    def carried(self) -> frozenset[tuple[str, str]]:
+        """The columns that go and whose values another one has, each with its table."""
+        return frozenset(pair for step in self.steps for pair in step.carried)
 
     @property
     def needs_connection(self) -> tuple[str, ...]:

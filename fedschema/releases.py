@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -13,6 +13,7 @@ from fedschema.connections import connect, owner_transaction
 from fedschema.department import Department
 from fedschema.errors import FedschemaError, NoRoom
 from fedschema.fleet.apart import Reach
+from fedschema.fleet.contracts import held_back, require_everybody
 from fedschema.fleet.release import Ask, Direction, OnError, Outcome, Release, Result
 from fedschema.fleet.run import Run
 from fedschema.plans import Plan
@@ -86,6 +87,7 @@ def prepare(
     Raises:
         UnknownDepartment, UnknownRevision, ForeignRevision, CompilationFailed
         ControlPlaneMissing, ControlPlaneBehind, ControlPlaneAhead
+        ContractBlocked: a contract step is on somebody's way, and not everybody has what it takes the place of.
         NoRoom: more connections were asked for than the server has left.
     """
     with connect(conninfo) as connection:  # no connection is kept for the run: a pool may have a single one
@@ -106,8 +108,10 @@ def run_of(  # noqa: PLR0913, PLR0917 - what a run is made of
     """Return a run over departments whose plans are known, with as many connections as there is room for.
 
     Raises:
-        NoRoom: more connections were asked for than the server has left.
+        ContractBlocked, NoRoom: see `prepare`.
     """
+    if release.direction is Direction.UPGRADE:
+        _refuse_contracts(connection, compiler, plans.values())
     sizes = _sizes(connection, list(plans)) if release.canaries else {}
     jobs = _jobs(connection, release.jobs, len(plans))
     return Run(reach.conninfo, compiler, release, departments, plans, sizes, jobs, reach.direct)
@@ -116,6 +120,18 @@ def run_of(  # noqa: PLR0913, PLR0917 - what a run is made of
 def _plan(compiler: Compiler, position: Position, heads: Heads, release: Release) -> Plan | FedschemaError:
     """Compile a department's plan before anything is touched; a department in disorder fails by itself, later."""
     return position.problem or release.plan(compiler, position.entry.department, heads)
+
+
+def _refuse_contracts(
+    connection: psycopg.Connection, compiler: Compiler, plans: Iterable[Plan | FedschemaError]
+) -> None:
+    """Refuse the whole release for a contract step that has to wait, whoever was chosen."""
+    steps = (step for plan in plans if isinstance(plan, Plan) for step in plan.steps)
+    contracts = held_back(compiler, dict.fromkeys(step.revision for step in steps))
+    if not contracts:
+        return
+    with owner_transaction(connection, "reading where departments are"):
+        require_everybody(connection, compiler, contracts)
 
 
 def _jobs(connection: psycopg.Connection, wanted: int | None, departments: int) -> int:

@@ -23,6 +23,9 @@ EMBEDDED_DIRECTORY = ".fedschema"
 INI = "alembic.ini"
 FEDERATION_SECTION = "federation"
 
+#: Where an installed package has the project that comes along with it.
+_PACKAGED = Path(__file__).resolve().parent / "_project"
+
 _INI_SOURCE = "sqlalchemy.url in alembic.ini"
 
 
@@ -45,6 +48,11 @@ class Project:
     def templates(self) -> Path:
         """The directory of the SQL templates."""
         return self.root / "templates"
+
+    @property
+    def is_packaged(self) -> bool:
+        """It is the one inside the installed package, which is not the user's to change."""
+        return self.root == _PACKAGED
 
     @classmethod
     def find(cls, config: Path | None, environment: Mapping[str, str], directory: Path) -> Project:
@@ -83,11 +91,10 @@ class Project:
     @classmethod
     def shipped(cls) -> Project:
         """Return the project that comes with fedschema: of the checkout, or inside the installed package."""
-        package = Path(__file__).resolve().parent
-        for ini in (package / "_project" / INI, package.parent / INI):
-            if ini.is_file():
-                return cls(ini)
-        raise ProjectNotFound(str(package))
+        for directory in (_PACKAGED, _PACKAGED.parent.parent):
+            if (directory / INI).is_file():
+                return cls(directory / INI)
+        raise ProjectNotFound(str(_PACKAGED.parent))
 
 
 def _is_project(ini: Path) -> bool:

@@ -21,6 +21,7 @@ from fedschema.cli import (
     new,
     output,
     releases,
+    revision,
     secret,
     server,
     sharing,
@@ -111,6 +112,7 @@ app.command("upgrade")(releases.upgrade)
 app.command("downgrade")(releases.downgrade)
 app.command("status")(releases.status)
 app.command("history")(history.history)
+app.command("revision")(revision.revision)
 app.command("grant")(sharing.grant)
 app.command("revoke")(sharing.revoke)
 app.command("grants")(sharing.grants)

@@ -42,7 +42,7 @@ def list_departments(context: typer.Context, *, as_json: JsonOption = False) -> 
                 p.entry.department_name,
                 p.entry.tenant_schema,
                 p.entry.status,
-                p.revision or "base",
+                revision_text(p),
             )
             for p in positions
         ]

@@ -10,11 +10,14 @@ from fedschema.compiler import Compiler
 from fedschema.department import Department
 from fedschema.environment.request import Command, Request
 from fedschema.errors import CompilationFailed, UsageError
+from fedschema.fleet.contracts import held_back
 from fedschema.lineages import Lineage
 from fedschema.plans import Plan
 from fedschema.versions import Heads
 
 _NOBODY_ASKS = "-- This script drops tables or columns. A script cannot ask: whatever rows they hold are lost.\n"
+
+_NOBODY_LOOKS = "-- {} is a contract step: apply it when every department has {}, which a script cannot look at.\n"
 
 
 def script(request: Request, compiler: Compiler) -> str:
@@ -40,9 +43,17 @@ def _department_script(request: Request, compiler: Compiler, department: Departm
         batch = batches.creation(compiler.templates, department, department.default_name, None, plan)
     else:
         batch = batches.migration(department, plan)
+        if request.command is Command.UPGRADE:
+            batch = batches.Batch(batch.what, _held_back(compiler, plan) + batch.sql)
         if losses.may_lose_rows(plan.script(department)):
             batch = batches.Batch(batch.what, _NOBODY_ASKS + batch.sql)
     return batches.as_script(batch)
+
+
+def _held_back(compiler: Compiler, plan: Plan) -> str:
+    """Return what a script's reader has to look at, since nobody can for him."""
+    contracts = held_back(compiler, [step.revision for step in plan.steps])
+    return "".join(_NOBODY_LOOKS.format(revision, needed) for revision, needed in contracts.items())
 
 
 def _plan(request: Request, compiler: Compiler, department: Department | None) -> Plan:

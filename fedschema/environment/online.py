@@ -12,22 +12,22 @@ import psycopg
 import sqlalchemy as sa
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, MigrationInfo, RevisionStep, StampStep
-from alembic.util import CommandError, DatabaseNotAtHead
+from alembic.util import CommandError
 
 from fedschema import batches, connections, losses, registry, statements
 from fedschema.compiler import Compiler
 from fedschema.department import Department
 from fedschema.environment.journey import Journey
 from fedschema.environment.request import Command, Request
+from fedschema.environment.standing import show
 from fedschema.errors import (
     ControlPlaneMissing,
     DepartmentDamaged,
     FedschemaError,
-    ForeignRevision,
     StatementFailed,
-    UnknownRevision,
 )
 from fedschema.fleet.apart import Reach, run_apart
+from fedschema.fleet.contracts import held_back, require_everybody
 from fedschema.fleet.transaction import Confirmation, recorded_failures, refuse_collateral
 from fedschema.lineages import Lineage
 from fedschema.operations import OPTION, RevisionTarget, execute_exactly
@@ -80,6 +80,7 @@ class OnlineRun:
         self._environment = environment
         self._request = request
         self._compiler = compiler
+        self._cleared: set[str] = set()
 
     def start(self, conninfo: str, direct: str | None = None) -> None:
         """Do what was asked.
@@ -105,7 +106,7 @@ class OnlineRun:
         if not positions:
             _log.warning("there are no departments yet; add one with: fedschema tenant add legal")
         if self._request.command is Command.CURRENT:
-            self._show({self._compiler.lineage(department): heads for department, heads in positions.items()})
+            show(self._environment.config, self._request, {self._compiler.lineage(d): h for d, h in positions.items()})
             return
         for department in positions:
             with engine.connect() as connection:
@@ -156,7 +157,7 @@ class OnlineRun:
             lineage = self._compiler.lineage(department)
             context = self._configure(connection, lineage, department.schema, progress)
             heads = () if self._request.purge else context.get_current_heads()
-            journey = journey or self._journey(lineage, department, heads)
+            journey = journey or self._journey(raw, lineage, heads)
             if not journey:
                 _log.info("%s: nothing to do", department)
                 return None
@@ -171,13 +172,25 @@ class OnlineRun:
                 raw.execute("CALL federation.assert_walls(%s)", (department.id,))
         return journey.after_a_leg
 
-    def _journey(self, lineage: Lineage, department: Department, heads: Heads) -> Journey | None:
+    def _journey(self, raw: psycopg.Connection, lineage: Lineage, heads: Heads) -> Journey | None:
         """Plan the way from where a department is; None when it is there."""
+        department = lineage.department
+        assert department is not None  # noqa: S101 - the control plane goes another way
         plan = self._request.plan(self._compiler, department, heads)
+        if self._request.command is Command.UPGRADE:
+            self._refuse_contracts(raw, plan)
         refuse_collateral(department, plan, self._confirmation(department))
         if not plan.steps:
             return None
         return Journey(plan.legs, tuple(self._request.steps(lineage, heads)))
+
+    def _refuse_contracts(self, raw: psycopg.Connection, plan: Plan) -> None:
+        """Refuse contract steps that have to wait; where all departments are is looked at once for each."""
+        found = held_back(self._compiler, [step.revision for step in plan.steps])
+        contracts = {revision: needed for revision, needed in found.items() if revision not in self._cleared}
+        if contracts:
+            require_everybody(raw, self._compiler, contracts)
+            self._cleared.update(contracts)
 
     def _confirmation(self, department: Department) -> Confirmation:
         hint = f"if they may go, add -x confirm={department} to the command"
@@ -195,7 +208,9 @@ class OnlineRun:
             progress.applied.clear()  # that was the rehearsal
         elif losses.may_lose_rows(script := plan.script(department)):
             batch = batches.Batch(what, script)
-            losses.refuse_losses(raw, department, lambda: batches.execute(raw, batch, plan), confirmation.hint)
+            losses.refuse_losses(
+                raw, department, lambda: batches.execute(raw, batch, plan), confirmation.hint, plan.carried
+            )
 
     def _control_plane(self, conninfo: str) -> None:
         """Do what was asked with the control plane; an upgrade makes first what its revisions stand on."""
@@ -206,7 +221,7 @@ class OnlineRun:
             raw = connections.driver_of(connection)
             heads = registry.control_plane_heads(raw)
             if self._request.command is Command.CURRENT:
-                self._show({lineage: heads or ()})
+                show(self._environment.config, self._request, {lineage: heads or ()})
                 return
             if self._request.command is Command.UPGRADE:
                 raw.execute("RESET ROLE")
@@ -257,35 +272,6 @@ class OnlineRun:
         context = self._environment.get_context()
         execute_exactly(context)
         return context
-
-    def _show(self, positions: Mapping[Lineage, Heads]) -> None:
-        """Print where everyone is, for `alembic current`.
-
-        Raises:
-            DatabaseNotAtHead: with ``--check-heads``, when somebody is not.
-        """
-        for lineage, heads in positions.items():
-            self._environment.config.print_stdout(f"{lineage.owner}: {self._describe(lineage, heads)}")
-        behind = [lineage.owner for lineage, heads in positions.items() if not _at_head(lineage, heads)]
-        if self._request.check_heads and behind:
-            raise DatabaseNotAtHead(f"not at head: {', '.join(behind)}")
-
-    def _describe(self, lineage: Lineage, heads: Heads) -> str:
-        try:
-            lineage.applied(heads)
-        except UnknownRevision:
-            return f"{', '.join(heads)} (no such revision)"
-        except ForeignRevision:
-            return f"{', '.join(heads)} (of another lineage)"
-        shown = [script.cmd_format(self._request.verbose) for script in lineage.script.get_revisions(heads)]
-        return ", ".join(shown) or "base"
-
-
-def _at_head(lineage: Lineage, heads: Heads) -> bool:
-    try:
-        return lineage.is_at_head(heads)
-    except (UnknownRevision, ForeignRevision):
-        return False
 
 
 @contextmanager

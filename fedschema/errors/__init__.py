@@ -45,6 +45,7 @@ from fedschema.errors.migrations import (
     CanaryFailed,
     Cancelled,
     CompilationFailed,
+    ContractBlocked,
     DepartmentDamaged,
     DepartmentMoved,
     InvalidBudget,
@@ -108,6 +109,13 @@ from fedschema.errors.typed import (
     UnknownDepartment,
     UnknownRevision,
 )
+from fedschema.errors.writing import (
+    FileInTheWay,
+    InvalidRevisionId,
+    InvalidRevisionMessage,
+    InvalidTableName,
+    ProjectReadOnly,
+)
 
 __all__ = [
     "AuditChannelFailed",
@@ -118,6 +126,7 @@ __all__ = [
     "Cancelled",
     "CompilationFailed",
     "ConnectionLost",
+    "ContractBlocked",
     "ControlPlaneAhead",
     "ControlPlaneBehind",
     "ControlPlaneMissing",
@@ -130,6 +139,7 @@ __all__ = [
     "DirectUrlElsewhere",
     "DirectoryUnsuitable",
     "FedschemaError",
+    "FileInTheWay",
     "ForeignRevision",
     "GrantMissing",
     "InvalidBudget",
@@ -142,8 +152,11 @@ __all__ = [
     "InvalidMoment",
     "InvalidPassword",
     "InvalidPlanFile",
+    "InvalidRevisionId",
+    "InvalidRevisionMessage",
     "InvalidRoster",
     "InvalidSecret",
+    "InvalidTableName",
     "InvalidText",
     "LockHeldTooLong",
     "LockTimeout",
@@ -162,6 +175,7 @@ __all__ = [
     "PrivilegeMissing",
     "ProjectNotFound",
     "ProjectNotWritten",
+    "ProjectReadOnly",
     "ReadOnlyServer",
     "ReferencesUnmet",
     "RevisionsUnreadable",

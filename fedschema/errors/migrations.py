@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from fedschema.errors.kinds import OperationError, UsageError
 
+#: How many departments a message names.
+_SHOWN = 10
+
 
 class DepartmentMoved(OperationError):
     """A department is no longer where the plan starts: another command migrated it meanwhile."""
@@ -115,6 +118,27 @@ class BackfillStuck(OperationError):
             "it would never end, and was stopped before it changed anything",
             "make its where= false of a row that was done",
         )
+
+
+class ContractBlocked(OperationError):
+    """A contract step was about to be applied before every department has what it takes the place of.
+
+    Attributes:
+        behind: the departments that do not have it, each with where it is.
+    """
+
+    code = "contract_blocked"
+
+    def __init__(self, revision: str, needed: str, behind: Sequence[tuple[str, str]], hint: str) -> None:
+        shown = ", ".join(f"{department} ({where})" for department, where in behind[:_SHOWN])
+        more = f" and {len(behind) - _SHOWN} more" if len(behind) > _SHOWN else ""
+        have = "has" if len(behind) == 1 else "have"
+        super().__init__(
+            f"revision {revision} takes away what {needed} replaces, which has to be everywhere first, and "
+            f"{shown}{more} {have} not got it; nothing was changed",
+            hint,
+        )
+        self.behind = tuple(behind)
 
 
 class StatementFailed(OperationError):

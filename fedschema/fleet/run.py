@@ -17,7 +17,8 @@ from fedschema.department import Department
 from fedschema.errors import CanaryFailed, DepartmentMoved, FedschemaError, NeedsConfirmation
 from fedschema.fleet.alembic_road import OrdinaryRoad, run_with_alembic
 from fedschema.fleet.apart import Manner, Reach
-from fedschema.fleet.release import Ask, Outcome, Release, Result
+from fedschema.fleet.contracts import held_back, require_everybody
+from fedschema.fleet.release import Ask, Direction, Outcome, Release, Result
 from fedschema.fleet.schedule import waves
 from fedschema.fleet.transaction import Confirmation
 from fedschema.fleet.voyage import Voyage, go
@@ -196,6 +197,7 @@ class Run:
 
         Raises:
             DepartmentMoved: it was to go so many revisions on from where it was.
+            ContractBlocked: on the way from there is a contract step that has to wait.
         """
         if self.release.is_relative:
             where = ", ".join(heads) or "base"
@@ -203,7 +205,12 @@ class Run:
                 f"department {department} was taken to {where} meanwhile; nothing was changed",
                 f"fedschema status {department}",
             )
-        return self.release.plan(self.compiler, department, heads)
+        plan = self.release.plan(self.compiler, department, heads)
+        goes_up = self.release.direction is Direction.UPGRADE
+        if goes_up and (contracts := held_back(self.compiler, [step.revision for step in plan.steps])):
+            with connect(self.conninfo) as connection, owner_transaction(connection, "reading where departments are"):
+                require_everybody(connection, self.compiler, contracts)
+        return plan
 
     def _checked(self, canaries: list[Result], open_before: set[Hole], halt: Halt) -> Iterator[Result]:
         """Check the canaries that were migrated: with a hole of their own, or one that opens everybody, they failed."""

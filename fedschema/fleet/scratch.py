@@ -7,6 +7,7 @@ however the transaction ends: nobody but its own transaction ever sees it.
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from itertools import chain
 
 import psycopg
@@ -46,7 +47,9 @@ def way_to(compiler: Compiler, department: Department, heads: Heads) -> Plan:
     for head in heads:
         parts.append(compiler.upgrade(department, at, head))
         at = parts[-1].end
-    plan = Plan((), at, tuple(chain.from_iterable(part.steps for part in parts)))
+    # No history: of its rows nothing stays, but of their numbers.
+    steps = (replace(step, recorded=False) for step in chain.from_iterable(part.steps for part in parts))
+    plan = Plan((), at, tuple(steps))
     if plan.needs_connection:
         raise NotRehearsable(f"revision {plan.needs_connection[0]} reads from the database while it runs")
     if set(at) != set(heads):

@@ -74,7 +74,8 @@ def _attempt(
         pace.apply(connection)
         refuse_collateral(department, plan, confirmation)
         if not confirmation.given and losses.may_lose_rows(plan.script(department)):
-            losses.refuse_losses(connection, department, _rehearsal(connection, batch, plan), confirmation.hint)
+            rehearsal = _rehearsal(connection, batch, plan)
+            losses.refuse_losses(connection, department, rehearsal, confirmation.hint, plan.carried)
         batches.execute(connection, batch, plan)
 
 

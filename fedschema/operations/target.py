@@ -9,7 +9,7 @@ from alembic.operations import Operations
 from fedschema.department import Department
 from fedschema.nontransactional import Nontransactional
 from fedschema.policies import Wall
-from fedschema.rendering import Templates
+from fedschema.rendering import SqlText, Templates
 
 #: The option of the migration context under which the target travels.
 OPTION = "fedschema_target"
@@ -24,12 +24,14 @@ class RevisionTarget:
         department: None while the control plane itself is migrated.
         walls: filled by the operations: the walls of each table that stands after the revisions that ran.
         nontransactional: filled by the operations: what they want done outside the transaction.
+        carried: filled by the operations: columns that go and whose values another one has, each with its table.
     """
 
     templates: Templates
     department: Department | None = None
     walls: dict[str, Wall] = field(default_factory=dict)
     nontransactional: list[Nontransactional] = field(default_factory=list)
+    carried: list[tuple[str, str]] = field(default_factory=list)
 
 
 def target_of(operations: Operations) -> RevisionTarget:
@@ -56,14 +58,38 @@ def department_of(operations: Operations) -> Department:
     return department
 
 
+def written(text: str, what: str) -> SqlText:
+    """Return a piece of SQL that a revision's author wrote, as it may stand in a template.
+
+    Args:
+        text: such as ``varchar(50)``.
+        what: what it is to be, for the message.
+
+    Raises:
+        ValueError: it is empty.
+    """
+    if not text.strip():
+        raise ValueError(f"{what} is empty")
+    return SqlText(text.strip("\n").rstrip())
+
+
 def execute_rendered(operations: Operations, template: str, **values: object) -> None:
     """Render a template for the running revision's target and execute it.
 
     A template may hold several statements: they go to the server in one message, and into a script as they stand.
     """
+    execute_sql(operations, render(operations, template, **values))
+
+
+def render(operations: Operations, template: str, **values: object) -> str:
+    """Render a template for the running revision's target."""
     target = target_of(operations)
+    return target.templates.render(template, department=target.department, **values)
+
+
+def execute_sql(operations: Operations, sql: str) -> None:
+    """Execute what a template was rendered to."""
     context = operations.migration_context
-    sql = target.templates.render(template, department=target.department, **values)
     if context.as_sql:
         context.impl.static_output(sql.rstrip("\n"))
         return

@@ -24,6 +24,7 @@ COMMANDS = [
     ("downgrade",),
     ("status",),
     ("history",),
+    ("revision",),
     ("grant",),
     ("revoke",),
     ("grants",),

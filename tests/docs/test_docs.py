@@ -29,12 +29,6 @@ EVERY_PAGE = pytest.mark.parametrize("shown", PAGES, ids=[shown.name for shown i
 CLI = "docs/reference/cli.md"
 #: Files that a page names and that are not there: the reader makes them, or the old generator had them.
 OTHER_FILES = {
-    "docs/tutorial/first-departments.md": {"templates/tenant/meetings"},
-    "docs/how-to/write-a-revision.md": {
-        "templates/tenant/meetings/meeting_notes.sql.j2",
-        "alembic/versions/departments/legal/0001_matters.py",
-        "templates/tenant/legal/",
-    },
     "docs/explanation/seed-errata.md": {"tests/test-rls.sql"},
 }
 FOLDERS = ("fedschema", "alembic", "templates", "tests", "docs", "benchmarks", ".ci")

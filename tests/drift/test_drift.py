@@ -358,3 +358,14 @@ def test_department_without_a_schema_is_a_problem_of_its_own(fleet: Database) ->
     assert done.status == 1
     assert "department hr: schema hr_tenant has no version table that can be read" in done.stderr
     assert "1 identical" in done.stdout
+
+
+def test_department_that_somebody_holds_is_told_and_keeps_no_other_waiting(fleet: Database) -> None:
+    with psycopg.connect(fleet.conninfo) as holder:
+        holder.execute("LOCK TABLE hr_tenant.contacts IN ACCESS EXCLUSIVE MODE")
+        hr, sales = drift.examine(fleet.conninfo, fleet.compiler, [])
+
+    assert sales.ok
+    assert not hr.ok
+    assert hr.problem is not None
+    assert hr.problem.code == "lock_timeout"

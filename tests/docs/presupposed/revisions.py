@@ -144,35 +144,79 @@ _ROLL_BACK = Preparation(
     earlier={"fedschema downgrade legal --to legal@-1": [*_MATTERS, "fedschema tenant add legal"]},
 )
 
-_PRONOUNS = "ALTER TABLE {{ department.schema | ident }}.contacts"
-
 _ROOMS = MEETINGS.replace("meeting_notes", "rooms")
+_TABLE = 'fedschema revision -m "Meetings: notes that the voice agent takes" --table meeting_notes'
+_COLUMNS = "templates/tenant/meetings/meeting_notes_columns.sql.j2"
+_BRANCH = 'fedschema revision -m "matters" --department legal --table matters'
+_FUNCTION = "templates/tenant/retention/cleanup_expired_session_context.sql.j2"
 
 _WRITE = Preparation(
     before=departments("hr", "legal"),
+    earlier={
+        _TABLE: ["rm alembic/versions/tenant/0008_pronouns.py"],
+        _BRANCH: [
+            "fedschema downgrade --all --to tenant_0007_retention --yes",
+            "rm alembic/versions/tenant/*meetings.py alembic/versions/tenant/tenant_*.py",
+        ],
+    },
     files={
-        "-- Notes that the voice agent takes during a call.": "templates/tenant/meetings/meeting_notes.sql.j2",
-        'TABLES = {"family": "meetings", "private": ("meeting_notes",)}': (
-            "alembic/versions/tenant/tenant_0008_meetings.py|def upgrade"
+        "-- Notes that the voice agent takes during a call.": _COLUMNS,
+        "CREATE INDEX idx_meeting_notes_session_id ON {{ department.schema | ident }}.meeting_notes (session_id);": (
+            "templates/tenant/meetings/meeting_notes_indexes.sql.j2"
         ),
-        f"{_PRONOUNS} ADD COLUMN pronouns varchar(50);": "templates/tenant/communication/contacts_add_pronouns.sql.j2",
-        f"{_PRONOUNS} DROP COLUMN pronouns;": "templates/tenant/communication/contacts_drop_pronouns.sql.j2",
-        'ADD = "tenant/communication/contacts_add_pronouns"': Revision("tenant_0009_pronouns", "tenant_0008_meetings"),
-        "INDEX = {": Revision("tenant_0010_index", "tenant_0009_pronouns"),
+        'COLUMN = {"table": "contacts", "column": "pronouns", "type": "varchar(50)"}': (
+            Revision("tenant_0008_pronouns", "tenant_0008_meetings")
+        ),
+        'TYPE = {"table": "calendar_events", "column": "location", "type": "text", "was": "varchar(500)"}': (
+            Revision("tenant_0009_location", "tenant_0008_pronouns")
+        ),
+        'NAMES = {"table": "calendar_events", "old": "location", "new": "place", "type": "varchar(500)"}': (
+            Revision("tenant_0009_place", "tenant_0008_pronouns")
+        ),
+        "def upgrade() -> None:": Revision("tenant_0009_place_filled", "tenant_0009_place"),
+        'contracts = "tenant_0009_place_filled"': Revision("tenant_0010_place", "tenant_0009_place_filled"),
+        "CHECK = {": Revision("tenant_0011_check", "tenant_0010_place"),
+        'NEW, OLD = "tenant/retention/cleanup_by_session", "tenant/retention/cleanup_expired_session_context"': (
+            Revision("tenant_0012_cleanup", "tenant_0011_check")
+        ),
+        'ADD = "tenant/communication/contacts_notes_default"': Revision("tenant_0013_notes", "tenant_0012_cleanup"),
+        "ALTER TABLE {{ department.schema | ident }}.contacts ALTER COLUMN notes SET DEFAULT '';": (
+            "templates/tenant/communication/contacts_notes_default.sql.j2"
+        ),
+        "INDEX = {": Revision("tenant_0014_index", "tenant_0013_notes"),
         "CREATE INDEX idx_contacts_pronouns ON {{ department.schema | ident }}.contacts (pronouns);": (
             "templates/tenant/communication/idx_contacts_pronouns.sql.j2"
         ),
-        "def upgrade() -> None:": Revision("tenant_0011_backfill", "tenant_0010_index"),
-        "def upgrade() -> None: #2": Revision("tenant_0012_rooms", "tenant_0011_backfill"),
-        '"""Matters: what Legal works on."""': "alembic/versions/departments/legal/0001_matters.py",
+        "def upgrade() -> None: #2": Revision("tenant_0015_backfill", "tenant_0014_index"),
+        "def upgrade() -> None: #3": Revision("tenant_0016_rooms", "tenant_0015_backfill"),
     },
     later={
-        "def upgrade() -> None:": [
+        'TYPE = {"table": "calendar_events", "column": "location", "type": "text", "was": "varchar(500)"}': [
             "fedschema upgrade",
-            "fedschema downgrade --all --to tenant_0008_meetings",
+            "fedschema downgrade --all --to -1",
+            "rm alembic/versions/tenant/tenant_0009_location.py",
+        ],
+        'contracts = "tenant_0009_place_filled"': [
+            "fedschema upgrade --to tenant_0009_place_filled",
             "fedschema upgrade",
         ],
+        'NEW, OLD = "tenant/retention/cleanup_by_session", "tenant/retention/cleanup_expired_session_context"': [
+            f"cp {_FUNCTION} templates/tenant/retention/cleanup_by_session.sql.j2",
+        ],
+        "ALTER TABLE {{ department.schema | ident }}.contacts ALTER COLUMN notes SET DEFAULT '';": [
+            written(
+                "templates/tenant/communication/contacts_no_notes_default.sql.j2",
+                "ALTER TABLE {{ department.schema | ident }}.contacts ALTER COLUMN notes DROP DEFAULT;\n",
+            ),
+            "fedschema upgrade",
+            "fedschema downgrade --all --to -3",
+        ],
         "def upgrade() -> None: #2": [
+            "fedschema upgrade",
+            "fedschema downgrade --all --to tenant_0014_index",
+            "fedschema upgrade",
+        ],
+        "def upgrade() -> None: #3": [
             written("templates/tenant/meetings/rooms.sql.j2", _ROOMS),
             written(
                 "templates/tenant/meetings/drop_rooms.sql.j2", "DROP TABLE {{ department.schema | ident }}.rooms;\n"
@@ -190,12 +234,6 @@ _WRITE = Preparation(
             "fedschema upgrade",
             "fedschema validate",
         ],
-        '"""Matters: what Legal works on."""': [
-            "cat >> alembic/versions/departments/legal/0001_matters.py <<'END'\n" + MADE.partition("\n\n\n")[2] + "END",
-            _MATTERS[0],
-            "fedschema upgrade legal --to legal@head",
-            "fedschema validate",
-        ],
     },
 )
 
@@ -203,12 +241,7 @@ _CHECKOUT = "the reader's clone is the project that is typed in here"
 
 _TUTORIAL = Preparation(
     place="embedded",
-    files={
-        "-- Notes that the voice agent takes during a call.": "templates/tenant/meetings/meeting_notes.sql.j2",
-        'TABLES = {"family": "meetings", "private": ("meeting_notes",)}': (
-            "alembic/versions/tenant/tenant_0008_meetings.py|def upgrade"
-        ),
-    },
+    files={"session_id varchar(100) NOT NULL,": _COLUMNS},
     answers={"fedschema downgrade --all --to tenant_0007_retention --on-error continue": "\n"},
     untried={
         "git clone <address of the repository> fedschema": _CHECKOUT,
