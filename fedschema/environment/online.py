@@ -28,6 +28,7 @@ from fedschema.errors import (
 )
 from fedschema.fleet.apart import Reach, run_apart
 from fedschema.fleet.contracts import held_back, require_everybody
+from fedschema.fleet.references import references_met
 from fedschema.fleet.transaction import Confirmation, recorded_failures, refuse_collateral
 from fedschema.lineages import Lineage
 from fedschema.operations import OPTION, RevisionTarget, execute_exactly
@@ -167,7 +168,8 @@ class OnlineRun:
             progress.plan = journey.legs[0]
             progress.steps = journey.steps[: len(progress.plan.steps)]
             self._refuse_losses(raw, department, progress, what)
-            self._environment.run_migrations()
+            with references_met(raw, department, progress.plan, what):
+                self._environment.run_migrations()
             if command is not Command.STAMP:
                 raw.execute("CALL federation.assert_walls(%s)", (department.id,))
         return journey.after_a_leg

@@ -57,7 +57,7 @@ class ReferencesUnmet(OperationError):
     def __init__(self, what: str, name: str, rows: str) -> None:
         super().__init__(
             f"{what}: the foreign key {name} would be taken for valid, and is not met by {rows}; PostgreSQL looks for "
-            "such rows as federation_owner, which row-level security keeps from seeing them",
+            "such rows as federation_owner, which row-level security keeps from seeing them; nothing was changed",
             "mend the rows before the revision, or in it",
         )
 

@@ -21,6 +21,7 @@ from fedschema.errors import (
     StatementFailed,
 )
 from fedschema.fleet.pace import Pace
+from fedschema.fleet.references import references_met
 from fedschema.plans import Plan
 
 
@@ -59,6 +60,7 @@ def run_plan(  # noqa: PLR0913 - what a department's migration is made of
     Raises:
         DepartmentMoved: another command was there first.
         WouldLoseRows: the plan drops what holds rows and nobody confirmed it.
+        ReferencesUnmet: rows do not meet a foreign key that it adds.
         StatementFailed, WallsMissing, LockTimeout, …: nothing was changed; the failure is in the history.
     """
     first = plan.steps[0]
@@ -76,7 +78,8 @@ def _attempt(
         if not confirmation.given and losses.may_lose_rows(plan.script(department)):
             rehearsal = _rehearsal(connection, batch, plan)
             losses.refuse_losses(connection, department, rehearsal, confirmation.hint, plan.carried)
-        batches.execute(connection, batch, plan)
+        with references_met(connection, department, plan, batch.what):
+            batches.execute(connection, batch, plan)
 
 
 def refuse_collateral(department: Department, plan: Plan, confirmation: Confirmation) -> None:

@@ -15,6 +15,9 @@ from fedschema.workers import Workers
 from tests.conftest import Database, Run
 from tests.fleet.conftest import AFTER, BEFORE, CHECK, NEW, OLD, SCHEMA, SLOWLY, MakeFleet, Start, spoil, statuses
 from tests.migrations.catalogue import describe_department
+from tests.migrations.conftest import Command, alembic_command
+
+__all__ = ["alembic_command"]
 from tests.tenancy.proxy import counting_proxy
 
 #: The first department takes longest.
@@ -367,3 +370,41 @@ def test_two_releases_of_one_revision_each_do_not_go_on_to_the_next(make_fleet: 
 
     assert [process.wait(30) for process in both] == [0, 0], [process.communicate() for process in both]
     assert fleet.states() == {"d00": NEW}
+
+
+#: A foreign key from notifications to contacts, for whose rows PostgreSQL does not look under FORCE.
+REFERENCE = (
+    'op.execute(f"ALTER TABLE {schema}.notifications ADD COLUMN about varchar(255)")\n'
+    "op.execute(f\"UPDATE {schema}.notifications SET about = 'nobody'\")\n"
+    'op.execute(f"ALTER TABLE {schema}.notifications ADD CONSTRAINT about_fkey FOREIGN KEY (about) '
+    'REFERENCES {schema}.contacts (contact_id)")\n'
+)
+
+
+@pytest.mark.parametrize("road", ["fedschema", "alembic"])
+def test_foreign_key_that_rows_do_not_meet_is_refused(
+    make_fleet: MakeFleet, alembic_command: Command, road: str
+) -> None:
+    fleet = make_fleet(2)
+    as_admin = 'op.execute("SET LOCAL ROLE federation_{}")\n'
+    lines = REFERENCE.splitlines(keepends=True)
+    body = SCHEMA + lines[0] + as_admin.format("admin_role") + lines[1] + as_admin.format("owner") + lines[2]
+    fleet.project.add_revision("tenant", AFTER, body, after=BEFORE)
+    with fleet.database.connect() as connection:
+        connection.execute(
+            "INSERT INTO d00_tenant.notifications (user_id, notification_type, title) VALUES ('u', 'n', 't')"
+        )
+
+    if road == "fedschema":
+        results = fleet.upgrade("--on-error", "continue")
+        assert statuses(results) == {"failed": ["d00"], "upgraded": ["d01"]}
+        told = results["d00"]["error"]["message"]
+        assert results["d00"]["error"]["code"] == "references_unmet"
+    else:
+        done = alembic_command("-x", "tenant=d00", "upgrade", "head", cwd=fleet.project.directory)
+        assert done.status != 0
+        told = done.stdout + done.stderr
+
+    assert "about_fkey of notifications" in told
+    assert "1 row of notifications" in told
+    assert fleet.states()["d00"] == OLD
