@@ -16,6 +16,7 @@ from fedschema import blueprints
 from fedschema.blueprints import Blueprint
 from fedschema.department import Department
 from fedschema.errors import CompilationFailed
+from fedschema.inspection import Pattern
 from fedschema.plans import SLOT, Plan
 from fedschema.rendering import Templates
 from fedschema.settings import Project
@@ -39,6 +40,8 @@ class Compiler:
         self.templates = Templates(project.templates)
         self._plans: dict[tuple[object, ...], Plan] = {}
         self._lineages: dict[bool, Lineage] = {}
+        #: What departments should look like, by database and place: kept by `fedschema.expectations`.
+        self.patterns: dict[tuple[str, Heads], Pattern] = {}
         #: Held while Alembic runs in this process: its `op` is one for all threads.
         self.alembic = threading.RLock()
 

@@ -20,7 +20,7 @@ _WHAT = "making a department to compare with"
 def patterns(
     connection: psycopg.Connection, compiler: Compiler, places: Mapping[Heads, Department]
 ) -> dict[Heads, Pattern]:
-    """Return what a department looks like at each of some places; nothing is left of those that are made.
+    """Return what a department looks like at each of some places, made once for each; nothing is left of them.
 
     Args:
         connection: an autocommit connection.
@@ -30,11 +30,18 @@ def patterns(
     Raises:
         NotRehearsable: a revision on the way reads from the database, so that nobody knows what it gives.
     """
-    found = {}
+    database = (
+        f"{connection.info.host}:{connection.info.port}/{connection.info.dbname} {connection.info.server_version}"
+    )
     for heads, department in places.items():
-        way = scratch.way_to(compiler, department, heads)
-        made = scratch.scratch_department()
-        with owner_transaction(connection, _WHAT, rollback=True):
-            scratch.make(connection, compiler, made, way)
-            found[heads] = inspection.pattern(connection, compiler.templates, made)
-    return found
+        if (database, heads) not in compiler.patterns:
+            compiler.patterns[database, heads] = _pattern(connection, compiler, department, heads)
+    return {heads: compiler.patterns[database, heads] for heads in places}
+
+
+def _pattern(connection: psycopg.Connection, compiler: Compiler, department: Department, heads: Heads) -> Pattern:
+    way = scratch.way_to(compiler, department, heads)
+    made = scratch.scratch_department()
+    with owner_transaction(connection, _WHAT, rollback=True):
+        scratch.make(connection, compiler, made, way)
+        return inspection.pattern(connection, compiler.templates, made)

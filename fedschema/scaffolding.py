@@ -1,6 +1,6 @@
 """Writes the files that a new revision begins with: chained to the one before it, labelled, able to run as they are.
 
-No database is asked. What the files say is in fedschema/skeletons/; what can be asked for is a `Draft`.
+No database is asked. What the files say is in fedschema/scaffolds/; what can be asked for is a `Draft`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from fedschema.versions import FEDERATION, TENANT
 if TYPE_CHECKING:
     from fedschema.lineages import Lineage  # see `fedschema.compiler`
 
-_SKELETONS = Path(__file__).resolve().parent / "skeletons"
+_SKELETONS = Path(__file__).resolve().parent / "scaffolds"
 
 
 @dataclass(frozen=True, slots=True)

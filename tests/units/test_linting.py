@@ -56,7 +56,7 @@ def test_rules_that_do_not_apply_have_a_reason_and_are_real() -> None:
     """A rule that squawk does not know would be left out for nothing."""
     squawk = program()
     assert squawk is not None
-    script = "BEGIN;\nBEGIN;\nALTER TABLE t ADD COLUMN n varchar(5);\nCOMMIT;\n"
+    script = "BEGIN;\nBEGIN;\nALTER TABLE t ADD COLUMN n varchar(5);\nCREATE INDEX CONCURRENTLY i ON t (n);\nCOMMIT;\n"
     told = subprocess.run(
         [squawk, "--reporter", "gcc", "--config", os.devnull, "--stdin-filepath", "x.sql"],
         input=script,
