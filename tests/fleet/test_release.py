@@ -408,3 +408,14 @@ def test_foreign_key_that_rows_do_not_meet_is_refused(
     assert "about_fkey of notifications" in told
     assert "1 row of notifications" in told
     assert fleet.states()["d00"] == OLD
+
+
+def test_read_only_server_fails_every_department_and_changes_none(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet(3)
+    url = f"{fleet.database.url}?options=-c%20default_transaction_read_only%3Don"
+
+    results = fleet.upgrade("--on-error", "continue", url=url)
+
+    assert {result["error"]["code"] for result in results.values()} == {"read_only_server"}
+    assert fleet.states() == dict.fromkeys(fleet.ids, OLD)
+    assert statuses(fleet.upgrade()) == {"upgraded": list(fleet.ids)}
