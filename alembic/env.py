@@ -8,7 +8,7 @@ import logging.config
 from alembic import context
 from fedschema.environment import run
 
-if context.config.config_file_name and context.config.cmd_opts and "conninfo" not in context.config.attributes:
+if context.config.config_file_name and context.config.cmd_opts and "reach" not in context.config.attributes:
     logging.config.fileConfig(context.config.config_file_name, disable_existing_loggers=False)
 
 run(context._proxy)  # noqa: SLF001 - the EnvironmentContext of this command, which Alembic hands out no other way

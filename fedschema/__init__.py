@@ -21,9 +21,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fedschema.addresses import conninfo_of
     from fedschema.audit import attempts
     from fedschema.compiler import Compiler
-    from fedschema.connections import conninfo_of
     from fedschema.department import Department
     from fedschema.errors import FedschemaError
     from fedschema.federation import initialise
@@ -107,7 +107,7 @@ _PLACES = {
     "add_department": "tenancy:add",
     "add_gateway": "gateways:add",
     "attempts": "audit:attempts",
-    "conninfo_of": "connections:conninfo_of",
+    "conninfo_of": "addresses:conninfo_of",
     "drop_department": "tenancy:drop",
     "generate_password": "passwords:generate",
     "grant": "sharing:grant",

@@ -140,5 +140,5 @@ def _from_json(kept: dict[str, Any]) -> Blueprint:
 
 
 def _step(kept: dict[str, Any]) -> PlanStep:
-    carried = tuple((table, column) for table, column in kept["carried"])
+    carried = tuple((table, leaving, staying) for table, leaving, staying in kept["carried"])
     return PlanStep(**{**kept, "end": tuple(kept["end"]), "carried": carried})

@@ -26,6 +26,8 @@ from fedschema.rendering import Templates
 EVERYBODY = "*"
 #: How long a look waits for a lock that somebody holds.
 LOCK_TIMEOUT = "SET LOCAL lock_timeout = '1s'"
+#: How a hole begins that is none: somebody holds what would have to be looked at (templates/checks/locks.sql.j2).
+NOT_TRIED = "not tried: "
 #: How often a check is asked anew when what it waited for is free by then.
 _ATTEMPTS = 3
 

@@ -21,7 +21,7 @@ from sqlalchemy.sql.ddl import ExecutableDDLElement
 from fedschema import statements
 from fedschema.errors import CompilationFailed
 from fedschema.lineages import Lineage
-from fedschema.nontransactional import Backfill, IndexChange, Nontransactional
+from fedschema.nontransactional import Nontransactional
 from fedschema.operations import OPTION, RevisionTarget, execute_exactly
 from fedschema.plans import SLOT, Direction, Plan, PlanStep
 from fedschema.rendering import Templates
@@ -31,9 +31,6 @@ _ENDS_TRANSACTION = re.compile(
     r"(?:COMMIT|END|ROLLBACK(?!\s+(?:WORK\s+|TRANSACTION\s+)?TO)|ABORT|BEGIN|START|PREPARE\s+TRANSACTION)\b",
     re.IGNORECASE,
 )
-
-#: How many statements the ordinary form of each has: a backfill steps into a role and out again.
-_STATEMENTS = {IndexChange: 1, Backfill: 3}
 
 
 def compile_steps(
@@ -55,14 +52,24 @@ def compile_steps(
             online = _needs_connection(step)
             sql = "" if online else _written_by(buffer, step)
             apart = _nontransactional(step, sql, target)
-            carried = tuple(target.carried)
-            target.carried.clear()
             heads.update_to_step(step)
             end = tuple(sorted(heads.heads))
-            recorded = slot is not None or bool(end)
             compiled.append(
-                PlanStep(name_of(step), _direction(step), sql, _drain(buffer), end, recorded, online, apart, carried)
+                PlanStep(
+                    name_of(step),
+                    _direction(step),
+                    sql,
+                    _drain(buffer),
+                    end,
+                    recorded=slot is not None or bool(end),
+                    online=online,
+                    nontransactional=apart,
+                    carried=tuple(target.carried),
+                    begins_leg=target.begins_leg,
+                )
             )
+            target.carried.clear()
+            target.begins_leg = False
     return Plan(start, tuple(sorted(heads.heads)), tuple(compiled), tuple(target.walls.values()))
 
 
@@ -109,12 +116,13 @@ def _nontransactional(step: RevisionStep | StampStep, sql: str, target: Revision
     target.nontransactional.clear()
     if not wanted:
         return None
-    if len(wanted) > 1 or len(statements.split(sql)) != _STATEMENTS[type(wanted[0])]:
+    (todo, ordinary), *more = wanted
+    if more or sql.strip() != ordinary.strip():
         raise CompilationFailed(
             f"revision {name_of(step)} does more than one thing, and one of them outside its transaction",
             "put op.create_index_concurrently, op.drop_index_concurrently and op.backfill into revisions of their own",
         )
-    return wanted[0]
+    return todo
 
 
 def _drain(buffer: io.StringIO) -> str:

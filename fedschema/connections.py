@@ -6,26 +6,21 @@ the login, so that objects have one owner whoever typed the command.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
 from fedschema import errors
-from fedschema.embedded import EmbeddedServer
-from fedschema.settings import DatabaseChoice
+from fedschema.addresses import describe
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-CONNECT_TIMEOUT_SECONDS = 10
 OLDEST_SERVER = 140000
 _CANCEL_SECONDS = 5.0
-MAX_PORT = 65535
-_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 #: Begins every transaction. With row_security off, as a login may have it, PostgreSQL refuses what policies filter. A
 #: name that nobody qualified is looked up where nobody can put another; in the login's search_path somebody could.
@@ -43,61 +38,11 @@ PRIVILEGE_MISSING = "ZD006"
 ROLE_IN_USE = "ZD007"
 
 
-def conninfo_of(choice: DatabaseChoice) -> str:
-    """Return the libpq connection string of the database that was chosen; starts the embedded server if it is that.
-
-    URLs are taken as operators have them: ``postgres://``, ``postgresql://`` and SQLAlchemy's ``postgresql+driver://``.
-
-    Raises:
-        InvalidDatabaseUrl: when it cannot be parsed. The text itself is not repeated.
-    """
-    if choice.embedded is not None:
-        url = EmbeddedServer(choice.embedded).ensure_running().url()
-    else:
-        url = _without_driver(choice.url)
-    try:
-        given = conninfo_to_dict(url)
-        if objection := _objection(given):
-            raise errors.InvalidDatabaseUrl(choice.source, objection)
-        return make_conninfo(
-            url,
-            connect_timeout=given.get("connect_timeout", CONNECT_TIMEOUT_SECONDS),
-            fallback_application_name="fedschema",
-        )
-    except psycopg.ProgrammingError as error:
-        reason = str(error).strip().split(":", 1)[0] if choice.url and choice.url in str(error) else str(error).strip()
-        raise errors.InvalidDatabaseUrl(choice.source, _without_secrets(reason)) from None
-
-
-def _objection(given: Mapping[str, object]) -> str | None:
-    """Say what libpq would notice only later, or take for something else; nothing that was typed is repeated."""
-    if any("@" in str(given.get(part) or "") for part in ("host", "hostaddr", "port", "dbname")):
-        return "a character of its password has to be percent-encoded (@ as %40, / as %2F)"
-    ports = [port for port in str(given.get("port") or "").split(",") if port]
-    if not all(port.isascii() and port.isdigit() and 0 < int(port) <= MAX_PORT for port in ports):
-        return "its port is no number from 1 to 65535, or a / of its password has to be written as %2F"
-    if given.get("sslmode") and given["sslmode"] not in _SSL_MODES:
-        return f"sslmode is one of {', '.join(_SSL_MODES)}"
-    if not str(given.get("connect_timeout", "0")).strip().isdigit():
-        return "connect_timeout is a number of seconds"
-    return None
-
-
-def _without_driver(url: str) -> str:
-    """Drop SQLAlchemy's ``+driver`` from the scheme of a URL."""
-    return re.sub(r"\A(postgres(?:ql)?)\+\w+://", r"\1://", url)
-
-
-def _without_secrets(reason: str) -> str:
-    """Keep libpq's reason but not the text that it quotes, which may be the URL with its password."""
-    return reason.partition('"')[0].rstrip(" :") or "its syntax is wrong"
-
-
 def connect(conninfo: str, *, autocommit: bool = True) -> psycopg.Connection:
     """Connect.
 
     Args:
-        conninfo: see `conninfo_of`.
+        conninfo: see `fedschema.addresses.conninfo_of`.
         autocommit: True (the default) leaves beginning and ending transactions to the caller.
 
     Raises:
@@ -147,22 +92,11 @@ def _refused(conninfo: str, error: psycopg.OperationalError) -> errors.Fedschema
     return errors.ServerUnreachable(where, reason)
 
 
-def describe(conninfo: str) -> str:
-    """Name a database for people: ``host:port/dbname``, never user or password."""
-    given = conninfo_to_dict(conninfo)
-    if service := given.get("service"):
-        return f"service {service}"
-    host = given.get("host") or given.get("hostaddr") or "the default socket"
-    port = given.get("port")
-    name = given.get("dbname")
-    return f"{host}{f':{port}' if port else ''}{f'/{name}' if name else ''}"
-
-
 def engine(conninfo: str, *, as_owner: bool = True) -> sa.Engine:
     """Return a SQLAlchemy engine over `connect`, for Alembic. Its pool keeps nothing open.
 
     Args:
-        conninfo: see `conninfo_of`.
+        conninfo: see `fedschema.addresses.conninfo_of`.
         as_owner: each transaction runs as federation_owner, also the ones that Alembic begins by itself. False for
             the control plane, whose first transaction makes that role.
     """
@@ -213,39 +147,6 @@ def owner_transaction(
     with translated(what), connection.transaction(force_rollback=rollback):
         connection.execute(BECOME_OWNER)
         yield connection
-
-
-@contextmanager
-def owner_session(conninfo: str, what: str) -> Iterator[psycopg.Connection]:
-    """Open a session that is federation_owner from end to end, for statements that no transaction may hold.
-
-    Args:
-        conninfo: the server itself: behind a pooler a session is other people's too, and would make them the owner.
-        what: the operation, for messages.
-
-    Raises:
-        SessionNeeded: a pooler stands in between.
-    """
-    with translated(what), connect(conninfo) as connection:
-        row = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
-        if row != (connection.info.backend_pid,):  # a pooler invents what it tells a client of its session
-            raise errors.SessionNeeded(what)
-        connection.execute(BECOME_OWNER.replace("SET LOCAL", "SET"))
-        yield connection
-
-
-def require_same_server(one: psycopg.Connection, other: psycopg.Connection) -> None:
-    """Check that two connections lead to the same database, as a pooler's URL and the server's own have to.
-
-    Raises:
-        DirectUrlElsewhere: they do not.
-    """
-    question = """
-        SELECT pg_catalog.pg_postmaster_start_time(), oid
-        FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()
-    """
-    if one.execute(question).fetchone() != other.execute(question).fetchone():
-        raise errors.DirectUrlElsewhere
 
 
 @contextmanager

@@ -76,26 +76,34 @@ def _shown(value: object) -> str:
 
 #: A function's text is told by its beginning.
 _WIDEST = 160
-#: What goes with a table is not told beside the table.
-_WITH_TABLE = ("column", "constraint", "index", "policy", "trigger", "rule", "privilege", "comment")
+#: What holds what is told with it: an object that is missing, or not ours, is told without its parts.
+_HOLDERS = ("table", "foreign table", "view", "materialized view", "sequence", "function")
 
 
 def compare(wanted: Description, found: Description) -> list[Difference]:
-    """Return what differs, by kind and name; the parts of a foreign table are not told beside the table."""
-    foreign = {thing.name for thing in found if thing.kind in _RELATIONS and thing not in wanted}
-    gone = {thing.name for thing in wanted if thing.kind in _RELATIONS and thing not in found}
+    """Return what differs, by kind and name; the parts of a table or function that is not ours are left out."""
+    foreign = {thing.name for thing in found if thing.kind in _HOLDERS and thing not in wanted}
+    gone = {thing.name for thing in wanted if thing.kind in _HOLDERS and thing not in found}
     return [
         Difference(
             thing,
             _fault(thing, wanted, found),
             wanted.get(thing),
             found.get(thing),
-            part_of_missing=_is_part_of(thing, gone),
+            part_of_missing=_holder(thing) in gone,
             grantor=_grantor(thing, wanted, found),
         )
         for thing in sorted({*wanted, *found})
-        if wanted.get(thing) != found.get(thing) and not _is_part_of(thing, foreign)
+        if wanted.get(thing) != found.get(thing) and not (thing not in wanted and _holder(thing) in foreign)
     ]
+
+
+def _holder(thing: Thing) -> str | None:
+    """Return the name of the table or function that an object is part of; None for one that stands by itself."""
+    if thing.kind in _HOLDERS:
+        return None
+    parts = thing.parts
+    return parts["table"] + parts.get("arguments", "") if "table" in parts else None
 
 
 def _fault(thing: Thing, wanted: Description, found: Description) -> Fault:
@@ -105,24 +113,15 @@ def _fault(thing: Thing, wanted: Description, found: Description) -> Fault:
 
 
 def _grantor(thing: Thing, wanted: Description, found: Description) -> str | None:
-    """Return who owns the function that a privilege is on, unless it is made anew before that is granted."""
-    _, on_function, name = thing.name.partition(" on function ")
-    if thing.kind != "privilege" or not on_function:
+    """Return who owns the function that a privilege is on, where that is not who repairs and the function stays."""
+    if thing.kind != "privilege" or thing.parts.get("what") != "function":
         return None
-    function = Thing("function", name)
-    is_kept = thing not in wanted or wanted.get(function) == found.get(function)
-    owner = str(found[function].get("owner")) if function in found and is_kept else _REPAIRER
-    return None if owner == _REPAIRER else owner
+    function = Thing("function", _holder(thing) or "")
+    ours, theirs = wanted.get(function, {}), found.get(function, {})
+    stays = ours.get("owner") == theirs.get("owner") and (ours == theirs or thing not in wanted)
+    owner = str(ours.get("owner", _REPAIRER))
+    return owner if stays and owner != _REPAIRER else None
 
 
 #: Who runs the repairs.
 _REPAIRER = "federation_owner"
-_RELATIONS = ("table", "foreign table", "view", "materialized view")
-
-
-def _is_part_of(thing: Thing, tables: set[str]) -> bool:
-    """Tell whether an object belongs to one of some tables."""
-    if thing.kind not in _WITH_TABLE:
-        return False
-    owner = thing.name.rpartition(" on ")[2].removeprefix("table ")
-    return (owner or thing.name).partition(".")[0] in tables

@@ -8,14 +8,15 @@ from typing import TypeVar
 
 import psycopg
 
-from fedschema import batches, events, expectations, inspection, positions
+from fedschema import batches, events, expectations, inspection, positions, registry
 from fedschema.checks import LOCK_TIMEOUT
 from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction, translate
 from fedschema.department import Department
 from fedschema.differences import Difference, compare
-from fedschema.errors import FedschemaError, LockTimeout
+from fedschema.errors import Cancelled, ConnectionLost, DepartmentMoved, FedschemaError, LockTimeout
 from fedschema.fleet.pace import Pace
+from fedschema.fleet.references import met
 from fedschema.inspection import Description, Pattern
 from fedschema.positions import Position
 from fedschema.repairs import Repair, plan_repairs
@@ -28,8 +29,8 @@ Answer = TypeVar("Answer")
 _JOBS = 2
 #: How many departments are described in one question.
 _AT_ONCE = 50
-#: How often it is looked again what is left to repair.
-_PASSES = 3
+#: How often it is looked again what is left; nothing stands on others that deep, and a repair may not take.
+_PASSES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,15 @@ class Drift:
     Attributes:
         department: which one.
         position: where it is.
-        fingerprint: of its schema; two departments with the same one are alike but for their names.
+        heads: the rows of its version table, which say so.
+        fingerprint: of its schema, its names included; None where it could not be taken.
         differences: what differs; empty when nothing does.
         problem: why it could not be compared.
     """
 
     department: Department
     position: Position
+    heads: Heads
     fingerprint: str | None
     differences: tuple[Difference, ...] = ()
     problem: FedschemaError | None = None
@@ -57,7 +60,7 @@ class Drift:
 
     @property
     def repairs(self) -> list[Repair]:
-        """What mends each difference, in the order in which it can be run."""
+        """What mends each difference, mostly in the order in which it can be run."""
         return plan_repairs(self.department, self.differences)
 
 
@@ -71,39 +74,41 @@ def examine(conninfo: str, compiler: Compiler, wanted: Sequence[Department]) -> 
 
     Raises:
         UnknownDepartment, ControlPlaneMissing, ControlPlaneBehind, ControlPlaneAhead
-        NotRehearsable: a revision reads from the database, so that nobody knows what it gives.
     """
     with connect(conninfo) as connection:
-        found = positions.read(connection, compiler, wanted)
-        patterns = _patterns(connection, compiler, found)
-    return _examined(conninfo, compiler, found, patterns)
+        return examine_over(connection, conninfo, compiler, wanted)
 
 
-def _examined(
-    conninfo: str, compiler: Compiler, found: Sequence[tuple[Position, Heads]], patterns: Mapping[Heads, Pattern]
+def examine_over(
+    connection: psycopg.Connection, conninfo: str, compiler: Compiler, wanted: Sequence[Department]
 ) -> list[Drift]:
-    departments = [position.entry.department for position, _ in found if not position.problem]
-    return _compared(conninfo, compiler, found, patterns, _fingerprints(conninfo, compiler, departments))
-
-
-def _patterns(
-    connection: psycopg.Connection, compiler: Compiler, found: Sequence[tuple[Position, Heads]]
-) -> dict[Heads, Pattern]:
-    """Read what departments should look like at each place where there is one."""
+    """Do as `examine` does, over a connection that is there; for many departments others are opened beside it."""
+    found = positions.read(connection, compiler, wanted)
     places = {heads: position.entry.department for position, heads in found if not position.problem}
-    return expectations.patterns(connection, compiler, places)
+    patterns = expectations.patterns(connection, compiler, places)
+    known = {
+        position.entry.department: pattern
+        for position, heads in found
+        if isinstance(pattern := patterns.get(heads), Pattern) and not position.problem
+    }
+    fingerprints = _fingerprints(connection, conninfo, compiler, list(known))
+    described = _described(connection, compiler, found, known, fingerprints)
+    return [_drift(position, heads, patterns, fingerprints, described) for position, heads in found]
 
 
 def _fingerprints(
-    conninfo: str, compiler: Compiler, departments: Sequence[Department]
+    connection: psycopg.Connection, conninfo: str, compiler: Compiler, departments: Sequence[Department]
 ) -> dict[Department, str | FedschemaError]:
     """Return each department's fingerprint, or why it could not be taken."""
 
-    def work(connection: psycopg.Connection, some: Sequence[Department]) -> dict[Department, str | FedschemaError]:
-        return _patiently(connection, some, lambda few: inspection.fingerprints(connection, compiler.templates, few))
+    def work(over: psycopg.Connection, some: Sequence[Department]) -> dict[Department, str | FedschemaError]:
+        return _patiently(over, some, lambda few: inspection.fingerprints(over, compiler.templates, few))
 
+    parts = _in_parts(departments)
+    if len(parts) <= 1:
+        return work(connection, departments) if departments else {}
     found: dict[Department, str | FedschemaError] = {}
-    for _, some in Workers(conninfo, _JOBS, work, Halt()).run(_in_parts(departments)):
+    for _, some in Workers(conninfo, _JOBS, work, Halt()).run(parts):
         found |= some
     return found
 
@@ -131,96 +136,149 @@ def _in_parts(departments: Sequence[Department]) -> list[Sequence[Department]]:
     return [departments[start : start + _AT_ONCE] for start in range(0, len(departments), _AT_ONCE)]
 
 
-def _compared(
-    conninfo: str,
+def _described(
+    connection: psycopg.Connection,
     compiler: Compiler,
     found: Sequence[tuple[Position, Heads]],
-    patterns: Mapping[Heads, Pattern],
+    known: Mapping[Department, Pattern],
     fingerprints: Mapping[Department, str | FedschemaError],
-) -> list[Drift]:
-    """Look closely at those whose fingerprint is not what it should be."""
-    unlike = {
-        position.entry.department: patterns[heads]
-        for position, heads in found
-        if not position.problem
-        and fingerprints.get(position.entry.department) != patterns[heads].fingerprint(position.entry.department)
-        and not isinstance(fingerprints.get(position.entry.department), FedschemaError)
-    }
+) -> dict[Department, tuple[Difference, ...] | FedschemaError]:
+    """Look closely at those whose fingerprint is not what it should be, and did not move while it was taken."""
+    unlike = [
+        department
+        for department, pattern in known.items()
+        if isinstance(taken := fingerprints.get(department, ""), str) and taken != pattern.fingerprint(department)
+    ]
     described: dict[Department, Description | FedschemaError] = {}
-    with connect(conninfo) as connection:
-        for some in _in_parts(list(unlike)):
-            described |= _patiently(
-                connection, some, lambda few: inspection.descriptions(connection, compiler.templates, few)
-            )
-    return [_drift(position, fingerprints, unlike, described) for position, _ in found]
+    for some in _in_parts(unlike):
+        described |= _patiently(
+            connection, some, lambda few: inspection.descriptions(connection, compiler.templates, few)
+        )
+    moved = _moved(connection, found, unlike)
+    return {
+        department: moved.get(department)
+        or (
+            description
+            if isinstance(description, FedschemaError)
+            else tuple(compare(known[department].description(department), description))
+        )
+        for department, description in described.items()
+    }
+
+
+def _moved(
+    connection: psycopg.Connection, found: Sequence[tuple[Position, Heads]], unlike: Sequence[Department]
+) -> dict[Department, FedschemaError]:
+    """Return those that a release took elsewhere meanwhile: what they look like says nothing about where they were."""
+    if not unlike:
+        return {}
+    before = {position.entry.department: heads for position, heads in found}
+    with owner_transaction(connection, "reading where departments are"):
+        now = registry.revisions(connection, unlike)
+    return {
+        department: DepartmentMoved.to(department.id, heads or ())
+        for department, heads in now.items()
+        if (heads or ()) != before[department]
+    }
 
 
 def _drift(
     position: Position,
+    heads: Heads,
+    patterns: Mapping[Heads, Pattern | FedschemaError],
     fingerprints: Mapping[Department, str | FedschemaError],
-    unlike: Mapping[Department, Pattern],
-    described: Mapping[Department, Description | FedschemaError],
+    described: Mapping[Department, tuple[Difference, ...] | FedschemaError],
 ) -> Drift:
     """Say how one department compares, or why nobody knows."""
     department = position.entry.department
-    fingerprint, description = fingerprints.get(department), described.get(department, {})
-    problem = position.problem
-    for seen in (fingerprint, description):
-        problem = problem or (seen if isinstance(seen, FedschemaError) else None)
-    if problem or isinstance(fingerprint, FedschemaError) or isinstance(description, FedschemaError):
-        return Drift(department, position, None, problem=problem)
-    wanted = unlike[department].description(department) if department in unlike else {}
-    return Drift(department, position, fingerprint, tuple(compare(wanted, description)))
+    differences = described.get(department, ())
+    for seen in (position.problem, patterns.get(heads), fingerprints.get(department), differences):
+        if isinstance(seen, FedschemaError):
+            return Drift(department, position, heads, None, problem=seen)
+    taken = fingerprints.get(department)
+    assert not isinstance(taken, FedschemaError)  # noqa: S101 - it was among those
+    assert not isinstance(differences, FedschemaError)  # noqa: S101
+    return Drift(department, position, heads, taken, differences)
 
 
-def repair(conninfo: str, compiler: Compiler, department: Department) -> Drift:
+def repair(conninfo: str, compiler: Compiler, before: Drift) -> Drift:
     """Run the safe repairs of one department, in one transaction: all of them, or none.
 
     Args:
         conninfo: the database.
         compiler: the project.
-        department: it is compared anew, since it may have changed since somebody looked.
+        before: how it compared. What is repaired is looked at anew, since it may have changed since then.
 
     Returns:
-        what differs afterwards.
+        how it compares afterwards.
 
     Raises:
-        StatementFailed, LockTimeout, …: nothing was changed.
+        DepartmentMoved: it is at another revision by now; nothing was changed.
+        ReferencesUnmet, StatementFailed, LockTimeout, …: nothing was changed.
     """
+    department, heads = before.department, before.heads
+    if before.problem:
+        return before
     what = f"repair of department {department}"
     with connect(conninfo) as connection:
-        found = positions.read(connection, compiler, [department])
-        patterns = _patterns(connection, compiler, found)
-        ((position, heads),) = found
-        if not position.problem:
-            with owner_transaction(connection, what):
-                Pace().apply(connection)
-                connection.execute("CALL federation.lock_department(%s)", (department.id,))
-                _mend(connection, compiler, department, patterns[heads].description(department))
-    (after,) = _examined(conninfo, compiler, found, patterns)
-    return after
+        pattern = expectations.patterns(connection, compiler, {heads: department})[heads]
+        if isinstance(pattern, FedschemaError):
+            raise pattern
+        with owner_transaction(connection, what):
+            Pace().apply(connection)
+            connection.execute("CALL federation.begin_migration(%s, %s::text[])", (department.id, list(heads)))
+            with met(connection, department, what):
+                left = _mend(connection, compiler, department, pattern.description(department))
+            taken = inspection.fingerprints(connection, compiler.templates, [department])[department]
+    return Drift(department, before.position, heads, taken, tuple(left))
 
 
-def _mend(connection: psycopg.Connection, compiler: Compiler, department: Department, wanted: Description) -> None:
-    """Run what is safe; what a repair brings with it, as the privileges of a new function, is repaired next."""
-    what = f"repair of department {department}"
+def _mend(
+    connection: psycopg.Connection, compiler: Compiler, department: Department, wanted: Description
+) -> list[Difference]:
+    """Run what is safe, again and again while something gets done, and return what is left.
+
+    One thing stands on another in more ways than an order of kinds could know, so what fails is tried again after the
+    others; and what a repair brings with it, as the privileges of a new function, is repaired next.
+    """
     done = 0
     for _ in range(_PASSES):
         found = inspection.descriptions(connection, compiler.templates, [department])[department]
-        repairs = plan_repairs(department, compare(wanted, found))
-        safe = [one for one in repairs if one.safe]
-        statements = [*(text for one in safe for text in one.statements), *(text for one in safe for text in one.last)]
-        for statement in statements:
-            _run(connection, what, statement)
-        if not statements:
+        differences = compare(wanted, found)
+        ran, failure = _pass(connection, department, plan_repairs(department, differences))
+        done += ran
+        if not ran:
             break
-        done += len(statements)
+    if failure is not None:
+        raise failure
     if done:
         events.record(connection, "SCHEMA_REPAIRED", department, statements=done)
+    return differences
+
+
+def _pass(
+    connection: psycopg.Connection, department: Department, repairs: Sequence[Repair]
+) -> tuple[int, FedschemaError | None]:
+    """Run each safe repair by itself, and return how many statements were run, and why the first that failed did."""
+    safe = [one.answer for one in repairs if one.answer.safe]
+    ran, failure = 0, None
+    for statements in (*(answer.statements for answer in safe), *(answer.last for answer in safe)):
+        try:
+            with connection.transaction():
+                for statement in statements:
+                    _run(connection, f"repair of department {department}", statement)
+        except (LockTimeout, ConnectionLost, Cancelled):
+            raise
+        except FedschemaError as error:
+            failure = failure or error
+        else:
+            ran += len(statements)
+    return ran, failure
 
 
 def _run(connection: psycopg.Connection, what: str, statement: str) -> None:
+    """Run one statement: over the extended protocol the server takes no second one with it."""
     try:
-        connection.execute(statement.encode())
+        connection.execute(statement.encode(), binary=True)
     except psycopg.Error as error:
         raise translate(error, what, None, batches.shown(statement)) from error

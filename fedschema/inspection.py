@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -24,23 +25,53 @@ _TEMPLATE = "inspection/objects"
 Definition: TypeAlias = Mapping[str, object]
 
 
+#: An identifier as the server quotes it, so that it can be told where it ends and goes into SQL as it is.
+_NAME = r'(?:"(?:[^"]|"")+"|[a-z_][a-z0-9_$]*)'
+_PARTS = {
+    "column": re.compile(rf"(?P<table>{_NAME})\.(?P<own>{_NAME})"),
+    "function": re.compile(rf"(?P<own>{_NAME})(?P<arguments>\(.*\))", re.DOTALL),
+    "privilege": re.compile(
+        rf"(?P<own>PUBLIC|{_NAME}) on (?P<what>schema|table|sequence|function) (?P<table>{_NAME})"
+        r"(?P<arguments>\(.*\))?",
+        re.DOTALL,
+    ),
+    "default privilege": re.compile(rf"(?P<own>PUBLIC|{_NAME}) on what (?P<maker>{_NAME}) makes"),
+    "comment": re.compile(
+        rf"on (?P<what>table|view|materialized view|sequence|column) (?P<table>{_NAME})(?:\.(?P<own>{_NAME}))?"
+    ),
+}
+_ATTACHED = re.compile(rf"(?P<own>{_NAME}) on (?P<table>{_NAME})")
+_BY_ITSELF = re.compile(rf"(?P<own>{_NAME})")
+_ATTACHED_KINDS = ("constraint", "index", "policy", "trigger", "rule")
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Thing:
     """An object of a department's schema.
 
     Attributes:
         kind: ``table``, ``column``, ``index``, ``policy``, …
-        name: which one: ``contacts``, ``contacts.email``, ``isolation on contacts``.
+        name: which one: ``contacts``, ``contacts.email``, ``isolation on contacts``; each name in it is quoted as SQL
+            needs it.
     """
 
     kind: str
     name: str
+
+    @property
+    def parts(self) -> Mapping[str, str]:
+        """The names in it, quoted as SQL needs them: ``own``, ``table``, …; none where they cannot be told."""
+        pattern = _PARTS.get(self.kind, _ATTACHED if self.kind in _ATTACHED_KINDS else _BY_ITSELF)
+        found = pattern.fullmatch(self.name)
+        return {key: value for key, value in found.groupdict().items() if value is not None} if found else {}
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}".rstrip()
 
 
 Description: TypeAlias = Mapping[Thing, Definition]
+#: A row of a description as the server writes it: kind, name, definition.
+Line: TypeAlias = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +84,7 @@ class Pattern:
     """
 
     of: Department
-    lines: tuple[tuple[str, str, str], ...]
+    lines: tuple[Line, ...]
 
     def fingerprint(self, department: Department) -> str:
         """Return the fingerprint that a department has that looks like this; see `fingerprints`."""
@@ -64,7 +95,7 @@ class Pattern:
         """Return what a department looks like that looks like this."""
         return _description(self._filled(department))
 
-    def _filled(self, department: Department) -> list[tuple[str, str, str]]:
+    def _filled(self, department: Department) -> list[Line]:
         mine = self.of.id
         return [
             (kind, name.replace(mine, department.id), definition.replace(mine, department.id))
@@ -74,11 +105,20 @@ class Pattern:
 
 def pattern(connection: psycopg.Connection, templates: Templates, department: Department) -> Pattern:
     """Read what one department looks like, inside an owner's transaction."""
-    rows = connection.execute(
-        f"SELECT kind, object, definition::text FROM (\n{templates.render(_TEMPLATE)}\n) AS found".encode(),  # noqa: S608
-        {"departments": [department.id]},
-    )
-    return Pattern(department, tuple((kind, name, definition) for kind, name, definition in rows))
+    return Pattern(department, tuple(_lines(connection, templates, [department])[department]))
+
+
+def _lines(
+    connection: psycopg.Connection, templates: Templates, departments: Sequence[Department]
+) -> dict[Department, list[Line]]:
+    """Ask for the rows of some departments' descriptions."""
+    found = templates.render(_TEMPLATE)
+    question = f"SELECT department, kind, object, definition::text FROM (\n{found}\n) AS found"  # noqa: S608
+    lines: dict[Department, list[Line]] = {department: [] for department in departments}
+    rows = connection.execute(question.encode(), {"departments": [department.id for department in departments]})
+    for department, kind, name, definition in rows:
+        lines[Department(department)].append((kind, name, definition))
+    return lines
 
 
 def fingerprints(
@@ -106,15 +146,11 @@ def descriptions(
     connection: psycopg.Connection, templates: Templates, departments: Sequence[Department]
 ) -> dict[Department, Description]:
     """Return what is in each department's schema; nothing for one that has no schema. Arguments as `fingerprints`."""
-    question = f"SELECT department, kind, object, definition::text FROM (\n{templates.render(_TEMPLATE)}\n) AS found"  # noqa: S608
-    lines: dict[Department, list[tuple[str, str, str]]] = {department: [] for department in departments}
-    rows = connection.execute(question.encode(), {"departments": [department.id for department in departments]})
-    for department, kind, name, definition in rows:
-        lines[Department(department)].append((kind, name, definition))
-    return {department: _description(found) for department, found in lines.items()}
+    found = _lines(connection, templates, departments)
+    return {department: _description(lines) for department, lines in found.items()}
 
 
-def _description(lines: Sequence[tuple[str, str, str]]) -> Description:
+def _description(lines: Sequence[Line]) -> Description:
     return {
         Thing(kind, name): {key: value for key, value in json.loads(definition).items() if value is not None}
         for kind, name, definition in lines

@@ -17,7 +17,8 @@ from fedschema.connections import connect, owner_transaction
 from fedschema.embedded import throwaway_server
 from fedschema.errors import FedschemaError
 from fedschema.fleet import scratch
-from fedschema.fleet.rehearsal import Rehearsal, rehearse
+from fedschema.fleet.findings import Rehearsal
+from fedschema.fleet.rehearsal import Trial
 from fedschema.plans import Plan
 
 _PLACES = ("/usr/lib/postgresql/{}/bin", "/usr/pgsql-{}/bin")
@@ -51,10 +52,16 @@ class Lender:
             department = scratch.scratch_department()
             with owner_transaction(connection, "making a scratch department"):
                 scratch.make(connection, self._compiler, department, way)
-            with owner_transaction(connection, scratch.REHEARSING, rollback=True):
-                return rehearse(connection, department, plan, scratch.REHEARSING)
+            trial = Trial(connection, department, plan, scratch.REHEARSING)
+            for number, _ in enumerate(plan.legs, 1):  # each commits, as in a release, so that it lets its locks go
+                with owner_transaction(connection, scratch.REHEARSING):
+                    if not trial.go(number):
+                        raise psycopg.Rollback
+                if trial.error:
+                    break
         except FedschemaError as error:
             return error
+        return trial.rehearsal
 
     def _ready(self) -> psycopg.Connection:
         if self._connection is None:

@@ -8,7 +8,7 @@ real step, since what would go is locked before it is counted.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import psycopg
@@ -17,6 +17,7 @@ from psycopg import sql
 from fedschema import catalogue
 from fedschema.department import Department
 from fedschema.errors import WouldLoseRows
+from fedschema.plans import Plan
 from fedschema.versions import FEDERATION
 
 #: Nothing disappears without one of these; SQL that has none of them needs no rehearsal.
@@ -58,18 +59,18 @@ def may_lose_rows(migration: str) -> bool:
 def refuse_losses(
     connection: psycopg.Connection,
     department: Department,
+    plan: Plan,
     rehearse: Callable[[], None],
     hint: str,
-    carried: Collection[tuple[str, str]] = (),
 ) -> None:
     """Refuse a migration that would lose rows, before it is done.
 
     Args:
         connection: inside the migration's transaction, as federation_owner, with the department held.
         department: whose tables are watched.
+        plan: what is done; a column whose values it gives to another that stays may go.
         rehearse: does the migration; what it does is rolled back.
         hint: how to confirm, shown with the refusal.
-        carried: columns that may go, each with its table: the migration itself sees to it that another has the values.
 
     Raises:
         WouldLoseRows: naming each table and column with its rows.
@@ -77,26 +78,47 @@ def refuse_losses(
     before = catalogue.columns(connection, department.schema)
     with connection.transaction(force_rollback=True):
         rehearse()
-        remaining = {column.key for column in catalogue.columns(connection, department.schema)}
-    gone = [column for column in before if column.key not in remaining]
-    losses = _counted(connection, department, gone, remaining, carried)
-    if losses:
+        after = catalogue.columns(connection, department.schema)
+    if losses := _counted(connection, department, *gone(plan, before, after)):
         raise WouldLoseRows(department.id, [str(loss) for loss in losses], hint)
+
+
+def gone(
+    plan: Plan, before: Iterable[catalogue.Column], after: Iterable[catalogue.Column]
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return the tables that a plan takes away, and of those that stay the columns, each with its table.
+
+    A column whose values another has is none of them, as long as that other one stands in the end.
+
+    Args:
+        plan: what was done.
+        before: the columns that there were.
+        after: those that there are.
+    """
+    remaining = {column.key: column for column in after}
+    tables = {column.table_oid for column in remaining.values()}
+    missing = [column for column in before if column.key not in remaining]
+    # What bears the name of a column that went is another one.
+    heirs = {(column.table_oid, column.column_name) for column in remaining.values()}
+    heirs -= {(column.table_oid, column.column_name) for column in missing}
+    return (
+        sorted({column.table_name for column in missing if column.table_oid not in tables}),
+        sorted(
+            (column.table_name, column.column_name)
+            for column in missing
+            if column.table_oid in tables
+            and (column.table_oid, plan.heir(column.table_name, column.column_name)) not in heirs
+        ),
+    )
 
 
 def _counted(
     connection: psycopg.Connection,
     department: Department,
-    gone: Iterable[catalogue.Column],
-    remaining: set[tuple[int, int]],
-    carried: Collection[tuple[str, str]],
+    dropped_tables: list[str],
+    dropped_columns: list[tuple[str, str]],
 ) -> list[Loss]:
     """Lock what would go, count what it holds, and leave out what holds nothing."""
-    kept_tables = {table for table, _ in remaining}
-    dropped_tables = sorted({column.table_name for column in gone if column.table_oid not in kept_tables})
-    dropped_columns = sorted(
-        {(column.table_name, column.column_name) for column in gone if column.table_oid in kept_tables} - set(carried)
-    )
     _lock(connection, department, {*dropped_tables, *(table for table, _ in dropped_columns)})
     rows = catalogue.count_rows(connection, department.schema, dropped_tables)
     losses = [Loss(table, None, rows[table]) for table in dropped_tables]

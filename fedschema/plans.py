@@ -40,7 +40,8 @@ class PlanStep:
         recorded: False only for the step that takes the history itself away.
         online: the revision reads from the database while it runs, so that there is no SQL of it.
         nontransactional: what is to be done outside the transaction instead of `sql`, with slots.
-        carried: columns that go and whose values another one has, each with its table: no loss.
+        carried: columns that go and whose values another one has: the table, the column, the other; in order.
+        begins_leg: what comes before it is to be committed first.
     """
 
     revision: str
@@ -51,7 +52,8 @@ class PlanStep:
     recorded: bool = True
     online: bool = False
     nontransactional: Nontransactional | None = None
-    carried: tuple[tuple[str, str], ...] = ()
+    carried: tuple[tuple[str, str, str], ...] = ()
+    begins_leg: bool = False
 
     @property
     def checksum(self) -> str | None:
@@ -105,10 +107,10 @@ class Plan:
         """The plan in pieces that are each done at once: what is nontransactional goes by itself."""
         pieces: list[list[PlanStep]] = []
         for step in self.steps:
-            if pieces and not step.nontransactional and not pieces[-1][-1].nontransactional:
-                pieces[-1].append(step)
-            else:
+            if not pieces or step.begins_leg or step.nontransactional or pieces[-1][-1].nontransactional:
                 pieces.append([step])
+            else:
+                pieces[-1].append(step)
         starts = [self.start, *(piece[-1].end for piece in pieces)]
         return tuple(Plan(start, piece[-1].end, tuple(piece)) for start, piece in zip(starts, pieces, strict=False))
 
@@ -125,17 +127,24 @@ class Plan:
     @property
     def in_one_transaction(self) -> Plan:
         """The plan for a department whose tables are empty: all of it by its ordinary SQL."""
-        return replace(self, steps=tuple(replace(step, nontransactional=None) for step in self.steps))
+        steps = tuple(replace(step, nontransactional=None, begins_leg=False) for step in self.steps)
+        return replace(self, steps=steps)
 
     def nontransactional(self, department: Department) -> Nontransactional | None:
         """Return what one of the `legs` does outside a transaction; None when it does nothing there."""
         first = self.steps[0].nontransactional
         return first.filled(lambda sql: _fill(sql, department)) if first else None
 
-    @property
-    def carried(self) -> frozenset[tuple[str, str]]:
-        """The columns that go and whose values another one has, each with its table."""
-        return frozenset(pair for step in self.steps for pair in step.carried)
+    def heir(self, table: str, column: str) -> str | None:
+        """Return the column that has another's values when all is done; None when the steps give them to none.
+
+        Whether it stands then is for the catalogue to say: a step may have dropped it without telling.
+        """
+        heir = column
+        for where, leaving, staying in (carried for step in self.steps for carried in step.carried):
+            if (where, leaving) == (table, heir):
+                heir = staying
+        return None if heir == column else heir
 
     @property
     def needs_connection(self) -> tuple[str, ...]:

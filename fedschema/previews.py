@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 
 import psycopg
 
@@ -22,16 +23,15 @@ from fedschema.errors import (
     Cancelled,
     ConnectionLost,
     FedschemaError,
-    LockHeldTooLong,
     LockTimeout,
     NotRehearsable,
 )
-from fedschema.fleet import groups, scratch
+from fedschema.fleet import groups, outlook, scratch
+from fedschema.fleet.findings import Rehearsal, Statement, untried
 from fedschema.fleet.groups import Group
-from fedschema.fleet.measures import Effects, Lock
-from fedschema.fleet.outlook import as_sent, effects_apart, without_builds
-from fedschema.fleet.outlook import notes as outlook_notes
-from fedschema.fleet.rehearsal import Rehearsal, Statement, rehearse_live, untried
+from fedschema.fleet.measures import Lock
+from fedschema.fleet.outlook import as_sent, effects_of_index
+from fedschema.fleet.rehearsal import rehearse_live
 from fedschema.fleet.release import Release
 from fedschema.fleet.run import Run
 from fedschema.fleet.transaction import Confirmation
@@ -49,12 +49,14 @@ class GroupPreview:
         group: the departments and their plan.
         rehearsal: their statements, named for the first of them, with what was measured.
         lints: what squawk says; None when it could not be asked.
+        outside: what is done outside the transaction.
         notes: what could not be found out, and why.
     """
 
     group: Group
     rehearsal: Rehearsal
     lints: tuple[Lint, ...] | None
+    outside: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -111,7 +113,7 @@ def _previewed(  # noqa: PLR0913 - what a look at a group takes
     connection: psycopg.Connection, compiler: Compiler, release: Release, each: Group, lender: Lender, *, insist: bool
 ) -> GroupPreview:
     department, plan = each.departments[0], each.plan
-    notes: list[str] = outlook_notes(plan, department)
+    notes: list[str] = []
     own, lent = _tried_twice(connection, compiler, release, each, lender)
     if insist and isinstance(own, FedschemaError):
         raise own
@@ -121,11 +123,23 @@ def _previewed(  # noqa: PLR0913 - what a look at a group takes
         notes.append(f"the locks were measured on PostgreSQL {ours} of this machine, and the server is a {theirs}")
     lints: tuple[Lint, ...] | None = None
     try:
-        sql = batches.migration(department, as_sent(plan)).sql
-        lints = lint(sql, connection.info.server_version, compiler.project.root)
+        lints = tuple(_linted(department, as_sent(plan), connection.info.server_version, compiler.project.root))
     except NotLinted as reason:
         notes.append(f"not linted: {reason}")
-    return GroupPreview(each, rehearsal, lints, tuple(notes))
+    return GroupPreview(each, rehearsal, lints, tuple(outlook.notes(plan, department)), tuple(notes))
+
+
+def _linted(department: Department, plan: Plan, server_version: int, project: Path) -> Iterator[Lint]:
+    """Ask about each leg's script, which is what runs, and number the statements through.
+
+    Raises:
+        NotLinted
+    """
+    before = 0
+    for leg in plan.legs:
+        for found in lint(batches.migration(department, leg).sql, server_version, project):
+            yield replace(found, statement=before + found.statement)
+        before += len(untried(department, leg))
 
 
 def _tried_twice(
@@ -179,11 +193,7 @@ def _merged(
         [one.effects.locks if one.effects else None for one in lent.statements] if isinstance(lent, Rehearsal) else []
     )
     shown = tuple(
-        replace(
-            statement,
-            effects=_effects(plan, department, statement, measured.effects, locks[number] if locks else None),
-            duration_seconds=measured.duration_seconds,
-        )
+        _as_measured(plan, statement, measured, locks[number] if locks else None)
         for number, (statement, measured) in enumerate(zip(statements, own.statements, strict=True))
     )
     return replace(own, department=department, statements=shown, error=_renamed(own, department))
@@ -198,14 +208,16 @@ def _renamed(own: Rehearsal, department: Department) -> FedschemaError | None:
     return error
 
 
-def _effects(
-    plan: Plan, department: Department, statement: Statement, measured: Effects | None, locks: tuple[Lock, ...] | None
-) -> Effects | None:
-    """Return what a statement would do: measured, but for what is done outside the transaction."""
-    if measured is None:
-        return None
-    apart = None if statement.is_bookkeeping else effects_apart(plan, department, statement.revision)
-    return apart or replace(measured, locks=locks)
+def _as_measured(plan: Plan, statement: Statement, measured: Statement, locks: tuple[Lock, ...] | None) -> Statement:
+    """Return what a statement would do: what its ordinary form did, but for an index that is built concurrently."""
+    effects = measured.effects and replace(measured.effects, locks=locks)
+    index = None if statement.is_bookkeeping or effects is None else effects_of_index(plan, statement.revision)
+    return replace(
+        statement,
+        effects=index or effects,
+        duration_seconds=measured.duration_seconds,
+        apart=index is not None,
+    )
 
 
 class Verdict(StrEnum):
@@ -248,7 +260,7 @@ def rehearse_departments(run: Run, halt: Halt | None = None) -> Iterator[LiveReh
     def work(connection: psycopg.Connection, department: Department) -> LiveRehearsal:
         return _tried(connection, run, department)
 
-    for department, verdict in Workers(run.conninfo, run.release.jobs or 1, work, halt).run(run.departments):
+    for department, verdict in Workers(run.reach.conninfo, run.release.jobs or 1, work, halt).run(run.departments):
         left.pop(department)
         yield verdict
     for department in left:
@@ -264,9 +276,9 @@ def _tried(connection: psycopg.Connection, run: Run, department: Department) -> 
     confirmation = Confirmation(run.release.confirms(department), run.release.hint)
     try:
         _refuse_online(plan)
-        rehearsal = rehearse_live(connection, department, without_builds(plan), confirmation, run.release.pace)
+        rehearsal = rehearse_live(connection, department, plan, confirmation, run.release.pace)
     except FedschemaError as error:
         return LiveRehearsal(department, Verdict.FAILED, error=error)
-    locked = isinstance(rehearsal.error, LockTimeout | LockHeldTooLong)
+    locked = isinstance(rehearsal.error, LockTimeout)
     verdict = Verdict.LOCKED if locked else Verdict.FAILED if rehearsal.error else Verdict.SOUND
     return LiveRehearsal(department, verdict, rehearsal, rehearsal.error)

@@ -12,12 +12,12 @@ from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
 from fedschema.department import Department
 from fedschema.errors import FedschemaError, NoRoom
-from fedschema.fleet.apart import Reach
 from fedschema.fleet.contracts import held_back, require_everybody
 from fedschema.fleet.release import Ask, Direction, OnError, Outcome, Release, Result
 from fedschema.fleet.run import Run
 from fedschema.plans import Plan
 from fedschema.positions import Position, position_of
+from fedschema.reach import Reach
 from fedschema.registry import MigrationRecord
 from fedschema.versions import Heads
 from fedschema.workers import Halt
@@ -114,7 +114,7 @@ def run_of(  # noqa: PLR0913, PLR0917 - what a run is made of
         _refuse_contracts(connection, compiler, plans.values())
     sizes = _sizes(connection, list(plans)) if release.canaries else {}
     jobs = _jobs(connection, release.jobs, len(plans))
-    return Run(reach.conninfo, compiler, release, departments, plans, sizes, jobs, reach.direct)
+    return Run(reach, compiler, release, departments, plans, sizes, jobs)
 
 
 def _plan(compiler: Compiler, position: Position, heads: Heads, release: Release) -> Plan | FedschemaError:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import psycopg
 
 import fedschema
 from fedschema import positions, releases
+from fedschema.addresses import describe
 from fedschema.compiler import Compiler
-from fedschema.connections import connect, describe
+from fedschema.connections import connect
 from fedschema.department import Department
-from fedschema.errors import DepartmentMoved, FedschemaError, PlanMoved, PlanUnsealable
-from fedschema.fleet.apart import Reach
+from fedschema.errors import FedschemaError, PlanMoved, PlanUnsealable
 from fedschema.fleet.groups import Step, named, steps_of
 from fedschema.fleet.release import Release
 from fedschema.fleet.run import Run
@@ -22,32 +22,8 @@ from fedschema.fleet.seal import SealedGroup, SealedPlan
 from fedschema.plans import Plan
 from fedschema.positions import Position
 from fedschema.previews import Preview
-from fedschema.versions import Heads
-
-
-@dataclass(frozen=True, slots=True)
-class StrictRelease(Release):
-    """A release that plans nothing anew: a department that is moved while it runs has failed, or is there already.
-
-    Attributes:
-        ends: where the sealed plan takes each department.
-    """
-
-    ends: Mapping[Department, Heads] = field(default_factory=dict)
-
-    def plan(self, compiler: Compiler, department: Department, heads: Heads) -> Plan:  # noqa: ARG002 - as its base
-        """Return nothing to do for a department that another command took to where this one would.
-
-        Raises:
-            DepartmentMoved: it is elsewhere.
-        """
-        if heads == self.ends[department]:
-            return Plan(heads, heads, ())
-        raise DepartmentMoved(
-            f"department {department} was moved to {_place(heads)} while the sealed plan was applied; "
-            "nothing was changed by this command",
-            f"fedschema status {department}",
-        )
+from fedschema.reach import Reach
+from fedschema.versions import Heads, place
 
 
 def seal(seen: Preview, *, every: bool) -> SealedPlan:
@@ -71,12 +47,12 @@ def seal(seen: Preview, *, every: bool) -> SealedPlan:
     ]
     if reasons:
         raise PlanUnsealable(reasons)
-    with connect(run.conninfo) as connection:
+    with connect(run.reach.conninfo) as connection:
         identity = _identity(connection)
     return SealedPlan(
         datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         fedschema.__version__,
-        describe(run.conninfo),
+        describe(run.reach.conninfo),
         identity,
         run.release.destination,
         every,
@@ -111,20 +87,19 @@ def prepare_sealed(  # noqa: PLR0913 - what a run is made of
         there = {
             position.entry.department: (position, heads) for position, heads in positions.read(connection, compiler, [])
         }
+        steps_moved, plans = _compiled(compiler, sealed)
         moved = list(_elsewhere(connection, sealed))
         for department, group in sealed.departments.items():
-            moved += _moved(department, there.get(department), group, resume=resume)
+            moved += _moved(department, there.get(department), group, plans.get(department), resume=resume)
         if sealed.every:
             new = [department for department in there if department not in sealed.departments]
             moved += [f"new since then: {named(new, 20)}"] if new else []
-        steps_moved, plans = _compiled(compiler, sealed, there, resume=resume)
         if moved := [*moved, *steps_moved]:
             raise PlanMoved(moved)
-        given = {each.name: getattr(release, each.name) for each in fields(Release)}
-        given["destination"] = sealed.target
-        strict = StrictRelease(**given, ends={one: group.end for one, group in sealed.departments.items()})
+        as_sealed = replace(release, destination=sealed.target, replans=False)
         known = {department: there[department][0] for department in sealed.departments}
-        return releases.run_of(connection, Reach(conninfo, direct), compiler, strict, known, plans)
+        left = {department: plan.rest_from(there[department][1]) or plan for department, plan in plans.items()}
+        return releases.run_of(connection, Reach(conninfo, direct), compiler, as_sealed, known, left)
 
 
 def _elsewhere(connection: psycopg.Connection, sealed: SealedPlan) -> Iterator[str]:
@@ -134,42 +109,41 @@ def _elsewhere(connection: psycopg.Connection, sealed: SealedPlan) -> Iterator[s
 
 
 def _moved(
-    department: Department, found: tuple[Position, Heads] | None, group: SealedGroup, *, resume: bool
+    department: Department,
+    found: tuple[Position, Heads] | None,
+    group: SealedGroup,
+    plan: Plan | None,
+    *,
+    resume: bool,
 ) -> list[str]:
-    """Say how a department is not where it was."""
+    """Say how a department is not where it was; with `resume` it may be anywhere on the plan's way."""
     if found is None:
         return [f"department {department} is gone"]
     position, heads = found
     if position.problem:
         return [position.problem.message]
-    if resume or heads == group.start:  # for the former, `_compiled` looks whether it is on the plan's way
+    rest = plan.rest_from(heads) if plan else None
+    if heads == group.start or (resume and rest):
         return []
-    done = " already, where the plan ends (--resume takes it as done)" if heads == group.end else ""
-    return [f"department {department} was at {_place(group.start)} and is at {_place(heads)}{done}"]
+    way = ""
+    if heads == group.end:
+        way = " already, where the plan ends (--resume takes it as done)"
+    elif rest:
+        way = ", on the plan's way (--resume goes on from there)"
+    return [f"department {department} was at {place(group.start)} and is at {place(heads)}{way}"]
 
 
-def _compiled(
-    compiler: Compiler,
-    sealed: SealedPlan,
-    there: Mapping[Department, tuple[Position, Heads]],
-    *,
-    resume: bool,
-) -> tuple[list[str], dict[Department, Plan]]:
+def _compiled(compiler: Compiler, sealed: SealedPlan) -> tuple[list[str], dict[Department, Plan]]:
     """Compile everything anew from where it was, and say where that is not what was sealed."""
     moved: dict[str, None] = {}
     plans: dict[Department, Plan] = {}
     for department, group in sealed.departments.items():
-        at = there[department][1] if department in there else None
         try:
-            plan = compiler.upgrade(department, group.start, sealed.target)
+            plans[department] = compiler.upgrade(department, group.start, sealed.target)
         except FedschemaError as error:
             moved[error.message] = None
-            continue
-        moved |= dict.fromkeys(_differences(plan, group))
-        rest = plan.rest_from(at) if resume and at is not None else plan
-        if rest is None:
-            moved[f"department {department} was at {_place(group.start)} and is at {_place(at or ())}"] = None
-        plans[department] = rest or plan
+        else:
+            moved |= dict.fromkeys(_differences(plans[department], group))
     return list(moved), plans
 
 
@@ -177,7 +151,7 @@ def _differences(plan: Plan, group: SealedGroup) -> Iterator[str]:
     """Say what a plan does that the sealed one did not, and the other way round."""
     now, then = steps_of(plan), group.steps
     if [step.revision for step in now] != [step.revision for step in then] or plan.end != group.end:
-        yield f"from {_place(group.start)} the steps were {_names(then)} and are {_names(now)}"
+        yield f"from {place(group.start)} the steps were {_names(then)} and are {_names(now)}"
         return
     for is_now, was in zip(now, then, strict=True):
         if is_now != was:
@@ -186,10 +160,6 @@ def _differences(plan: Plan, group: SealedGroup) -> Iterator[str]:
 
 def _names(steps: tuple[Step, ...]) -> str:
     return ", ".join(step.revision for step in steps) or "none"
-
-
-def _place(heads: Heads) -> str:
-    return " + ".join(heads) or "base"
 
 
 def _identity(connection: psycopg.Connection) -> str | None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fedschema import checks, drift, probe, registry
-from fedschema.checks import CATALOGUE_CHECKS, LOCK_TIMEOUT, REMARKS, SCHEMA_CHECK, STATE_CHECKS, Check, Hole
+from fedschema.checks import CATALOGUE_CHECKS, LOCK_TIMEOUT, NOT_TRIED, REMARKS, SCHEMA_CHECK, STATE_CHECKS, Check, Hole
 from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
 from fedschema.department import Department
-from fedschema.differences import Difference
+from fedschema.differences import Difference, Fault
 from fedschema.drift import Drift
+from fedschema.errors import NotRehearsable, ReadOnlyServer
+from fedschema.inspection import Thing
 from fedschema.probe import PROBE_CHECKS, Sight
 
 
@@ -85,8 +86,9 @@ def validate(
             asked = CATALOGUE_CHECKS + STATE_CHECKS
             holes = _concerning(chosen, checks.run(connection, compiler.templates, everybody, asked))
             remarks = checks.run(connection, compiler.templates, everybody, REMARKS)
-        if chosen:
-            holes += _drifted(drift.examine(conninfo, compiler, chosen), holes)
+        compared = drift.examine_over(connection, conninfo, compiler, chosen) if chosen else []
+        holes += [*_drifted(compared, holes), *_not_compared(compared, holes, no_fault=False)]
+        remarks += _not_compared(compared, holes, no_fault=True)
         if not by_trying:
             return Validation(tuple(chosen), BY_LOOKING, tuple(holes), remarks=tuple(remarks))
         tried = _draw(chosen, sample)
@@ -105,26 +107,58 @@ def validate(
 BY_LOOKING = (*CATALOGUE_CHECKS, *STATE_CHECKS, SCHEMA_CHECK)
 #: What other checks judge, with more to say about it.
 _JUDGED_ELSEWHERE = ("policy", "privilege", "default privilege", "schema", "view", "rule")
-_WORD = re.compile(r"\w+")
+#: What goes with a table's walls, and is told by them first.
+_WITH_WALLS = ("constraint", "trigger")
+#: Why departments cannot be compared where nothing is wrong with them.
+_NO_FAULT = (NotRehearsable, ReadOnlyServer)
 
 
 def _drifted(found: Iterable[Drift], holes: Sequence[Hole]) -> list[Hole]:
     """Return what departments have otherwise than their revisions make it, where no other check says so already."""
-    told = {(hole.target, word) for hole in holes for word in _WORD.findall(hole.object)}
+    told = [(hole.target, hole.object) for hole in holes]
     return [
         Hole(SCHEMA_CHECK.name, None, one.department.id, str(difference.thing), _said(difference), None)
         for one in found
         for difference in one.differences
-        if difference.thing.kind not in _JUDGED_ELSEWHERE
-        and not difference.part_of_missing
-        and (one.department.id, _owner_of(difference)) not in told
+        if not difference.part_of_missing
+        and not _is_judged_elsewhere(difference)
+        and not any(target == one.department.id and _says(what, difference.thing) for target, what in told)
     ]
 
 
-def _owner_of(difference: Difference) -> str:
-    """Return the table or the function that an object is, or belongs to."""
-    name = difference.thing.name.rpartition(" on ")[2]
-    return name.partition(".")[0].partition("(")[0]
+def _is_judged_elsewhere(difference: Difference) -> bool:
+    """Tell whether it is about who may do what."""
+    privileges_alone = difference.fault is Fault.CHANGED and set(difference.changes) == {"privileges"}
+    return difference.thing.kind in _JUDGED_ELSEWHERE or privileges_alone
+
+
+def _says(told: str, thing: Thing) -> bool:
+    """Tell whether another check's hole is in the object itself, or in the walls that it is a part of."""
+    if thing.kind in _WITH_WALLS:
+        return told.endswith(f"table {thing.parts.get('table')}")
+    return told == f"{thing.kind} {thing.parts.get('own')}"
+
+
+def _not_compared(found: Iterable[Drift], holes: Sequence[Hole], *, no_fault: bool) -> list[Hole]:
+    """Return the departments that could not be compared: for a reason of theirs, or of the project's or the server's.
+
+    That a department's position is not known other checks say, and who holds a table of it.
+    """
+    held = {hole.target for hole in holes if hole.message.startswith(NOT_TRIED)}
+    return [
+        Hole(
+            SCHEMA_CHECK.name,
+            None,
+            one.department.id,
+            f"schema {one.department.schema}",
+            f"not compared: {one.problem.message}",
+        )
+        for one in found
+        if one.problem
+        and not one.position.problem
+        and isinstance(one.problem, _NO_FAULT) is no_fault
+        and one.department.id not in held
+    ]
 
 
 def _said(difference: Difference) -> str:

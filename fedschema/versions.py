@@ -27,3 +27,8 @@ class ControlPlaneRevisions:
 
     heads: Heads
     known: frozenset[str]
+
+
+def place(heads: Heads) -> str:
+    """Name where a department is, for people."""
+    return " + ".join(heads) or "base"

@@ -16,7 +16,7 @@ from fedschema.department import Department
 from fedschema.differences import Difference
 from fedschema.drift import Drift
 from fedschema.errors import FedschemaError, OperationError
-from fedschema.repairs import Repair
+from fedschema.repairs import Answer
 
 #: How many departments are named in one line.
 _MOST_NAMES = 5
@@ -47,10 +47,10 @@ def drift(
 
 def _repaired(session: Session, before: Drift, failures: dict[Department, FedschemaError], *, as_json: bool) -> Drift:
     """Repair one department, and say how it went; one that cannot be repaired keeps no other from it."""
-    if not any(one.safe and one.statements for one in before.repairs):
+    if not any(one.answer.safe and one.answer.statements for one in before.repairs):
         return before
     try:
-        after = drifting.repair(session.conninfo, session.compiler, before.department)
+        after = drifting.repair(session.conninfo, session.compiler, before)
     except FedschemaError as error:
         failures[before.department] = error
         if not as_json:
@@ -71,7 +71,7 @@ def _show(found: Sequence[Drift]) -> None:
         if one.problem:
             output.failure(one.problem.code, one.problem.message, one.problem.hint)
         elif one.differences:
-            groups[tuple(str(difference) for difference in one.differences)].append(one)
+            groups[_kind_of(one)].append(one)
     for alike in groups.values():
         _show_group(alike)
     for place, alike in _alike(found).items():
@@ -79,6 +79,12 @@ def _show(found: Sequence[Drift]) -> None:
         output.say(f"{len(alike)} identical at {place}{names}")
     if unlike := sum(not one.ok for one in found):
         output.say(f"{unlike} differ{'s' if unlike == 1 else ''}")
+
+
+def _kind_of(one: Drift) -> tuple[str, ...]:
+    """Say what differs as it would be said of any department: without its own names."""
+    schema, role = one.department.schema, one.department.role
+    return tuple(str(difference).replace(schema, "").replace(role, "") for difference in one.differences)
 
 
 def _alike(found: Sequence[Drift]) -> Mapping[str, list[Drift]]:
@@ -96,15 +102,15 @@ def _show_group(alike: Sequence[Drift]) -> None:
     for one in first.repairs:
         if not one.difference.part_of_missing:
             output.say(output.printable(f"{names}{more}: {one.difference}"))
-        for line in _mend(one):
+        for line in _mend(one.answer):
             output.say(f"  {output.printable(line)}")
 
 
-def _mend(one: Repair) -> list[str]:
-    label = "to repair it" if one.safe else "by hand"
-    reason = [f"not repaired: {one.reason}"] if not one.safe else []
-    statements = [f"{label}: {' '.join(statement.split())};" for statement in one.statements]
-    last = [f"and then, after all others: {statement};" for statement in one.last]
+def _mend(answer: Answer) -> list[str]:
+    label = "to repair it" if answer.safe else "by hand"
+    reason = [f"not repaired: {answer.reason}"] if not answer.safe else []
+    statements = [f"{label}: {' '.join(statement.split())};" for statement in answer.statements]
+    last = [f"and then, after all others: {statement};" for statement in answer.last]
     return [*reason, *statements, *last]
 
 
@@ -118,7 +124,7 @@ def _as_json(found: Sequence[Drift], failures: Mapping[Department, FedschemaErro
                 "revision": one.position.revision,
                 "branch_revision": one.position.branch_revision,
                 "fingerprint": one.fingerprint,
-                "differences": [_difference(repair.difference, repair) for repair in one.repairs],
+                "differences": [_difference(repair.difference, repair.answer) for repair in one.repairs],
                 "error": output.error_document(failures.get(one.department) or one.problem),
             }
             for one in found
@@ -126,7 +132,7 @@ def _as_json(found: Sequence[Drift], failures: Mapping[Department, FedschemaErro
     }
 
 
-def _difference(difference: Difference, repair: Repair) -> dict[str, Any]:
+def _difference(difference: Difference, answer: Answer) -> dict[str, Any]:
     return {
         "kind": difference.thing.kind,
         "object": difference.thing.name,
@@ -134,8 +140,8 @@ def _difference(difference: Difference, repair: Repair) -> dict[str, Any]:
         "message": str(difference),
         "wanted": difference.wanted,
         "found": difference.found,
-        "repair": list(repair.statements),
-        "repair_last": list(repair.last),
-        "safe": repair.safe,
-        "reason": repair.reason,
+        "repair": list(answer.statements),
+        "repair_last": list(answer.last),
+        "safe": answer.safe,
+        "reason": answer.reason,
     }

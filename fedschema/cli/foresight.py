@@ -45,7 +45,7 @@ ApplyOption = Annotated[
     typer.Option("--apply", metavar="FILE", help="Do what was sealed, and nothing else.", show_default=False),
 ]
 ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="With --apply: departments that are there already are done.")
+    bool, typer.Option("--resume", help="With --apply: departments that are there are done; those on the way go on.")
 ]
 RehearseOption = Annotated[
     Stage | None,

@@ -8,14 +8,14 @@ from typing import Any
 from fedschema.cli import output
 from fedschema.cli.progress import note_undone
 from fedschema.fleet import groups
+from fedschema.fleet.findings import Rehearsal, Statement
 from fedschema.fleet.groups import Group
 from fedschema.fleet.measures import Lock
-from fedschema.fleet.offenders import Offenders
-from fedschema.fleet.rehearsal import Rehearsal, Statement
+from fedschema.fleet.rows import Offenders
 from fedschema.fleet.run import Run
 from fedschema.linting import Lint
 from fedschema.previews import GroupPreview, LiveRehearsal, Preview, Verdict
-from fedschema.versions import Heads
+from fedschema.versions import place
 
 _WIDTH = 80
 #: Said after a rehearsal.
@@ -51,6 +51,8 @@ def _show_group(number: int, each: GroupPreview) -> None:
         output.say(f"drops {', '.join(each.rehearsal.drops)}; where that holds rows it is refused without --yes")
     for lint in each.lints or ():
         _show_lint(each.rehearsal, lint)
+    for text in each.outside:
+        output.say(text)
     for text in each.notes:
         output.warning(text)
     if each.rehearsal.error:
@@ -68,8 +70,10 @@ def _statements_table(rehearsal: Rehearsal, heading: str, last: Sequence[str]) -
     headings = ("revision", "statement", "strongest new lock", "whole tables", heading)
     first = 1 if len({row[0] for row in rows}) == 1 else 0  # a single revision tells nothing new
     output.table(headings[first:], [row[first:] for row in rows])
-    if disturbing := [str(lock) for lock in rehearsal.held if lock.disturbs]:
-        output.say(f"held to the end: {', '.join(disturbing)}")
+    for leg in rehearsal.legs:
+        if disturbing := [str(lock) for lock in rehearsal.held(leg) if lock.disturbs]:
+            until = "to the end" if len(rehearsal.legs) == 1 else f"until {rehearsal.end_of(leg)} is committed"
+            output.say(f"held {until}: {', '.join(disturbing)}")
 
 
 def _show_lint(rehearsal: Rehearsal, lint: Lint) -> None:
@@ -91,16 +95,20 @@ def show_verdict(run: Run, result: LiveRehearsal) -> None:
     elif result.verdict is Verdict.SKIPPED:
         output.say(f"{result.department}: skipped")
     elif rehearsal and not isinstance(plan, Exception):
-        way = f"{_place(plan.start)} -> {_place(plan.end)}"
-        output.say(f"{result.department}: would go {way} ({rehearsal.duration_seconds or 0:.2f} s)")
+        way = f"{place(plan.start)} -> {place(plan.end)}"
+        so_far = f"; not tried from {rehearsal.untried_from} on" if rehearsal.untried_from else ""
+        output.say(f"{result.department}: would go {way} ({rehearsal.duration_seconds or 0:.2f} s){so_far}")
 
 
 def show_live(run: Run, results: Sequence[LiveRehearsal]) -> None:
     """Show, after all departments, what each statement did in each group, and sum up."""
     by_department = {result.department: result for result in results}
     for group in groups.group(run.plans):
-        tried = [by_department[department].rehearsal for department in group.departments]
-        _show_longest(group, [rehearsal for rehearsal in tried if rehearsal and rehearsal.tried])
+        found = [by_department[department].rehearsal for department in group.departments]
+        tried = [rehearsal for rehearsal in found if rehearsal and rehearsal.tried]
+        _show_longest(group, tried)
+        for text in dict.fromkeys(text for rehearsal in tried for text in rehearsal.notes):
+            output.warning(f"{text} ({groups.named(each.department for each in tried if text in each.notes)})")
     undone = [result for result in results if result.verdict not in {Verdict.SOUND, Verdict.UNCHANGED}]
     if not results:
         output.note(_NO_DEPARTMENTS)
@@ -164,11 +172,7 @@ def _way(group: Group) -> str:
     """Say from where to where departments go, and by how many revisions where these are several."""
     several = len(group.steps) > 1
     steps = f", {len(group.steps)} revisions" if several else ""
-    return f"{group.steps[0].direction} {_place(group.plan.start)} -> {_place(group.plan.end)}{steps}"
-
-
-def _place(heads: Heads) -> str:
-    return " + ".join(heads) or "base"
+    return f"{group.steps[0].direction} {place(group.plan.start)} -> {place(group.plan.end)}{steps}"
 
 
 # ------------------------------------------------------------------------------------------------------- for machines
@@ -201,11 +205,11 @@ def _group_json(number: int, each: GroupPreview) -> dict[str, Any]:
             {"revision": step.revision, "direction": step.direction, "checksum": step.checksum} for step in group.steps
         ],
         "statements": _statements_json(rehearsal.statements),
-        "held": _locks_json(rehearsal.held),
+        "held": _held_json(rehearsal),
         "drops": list(rehearsal.drops),
         "duration_seconds": _rounded(rehearsal.duration_seconds),
         "lints": None if each.lints is None else [_lint_json(lint) for lint in each.lints],
-        "notes": list(each.notes),
+        "notes": [*each.outside, *each.notes],
         "error": output.error_document(rehearsal.error),
     }
 
@@ -214,6 +218,7 @@ def _statements_json(statements: Iterable[Statement]) -> list[dict[str, Any]]:
     return [
         {
             "revision": one.revision,
+            "leg": one.leg,
             "statement": one.sql,
             "bookkeeping": one.is_bookkeeping,
             "tried": one.effects is not None,
@@ -228,6 +233,10 @@ def _statements_json(statements: Iterable[Statement]) -> list[dict[str, Any]]:
 
 def _locks_json(locks: Iterable[Lock]) -> list[dict[str, str]]:
     return [{"mode": lock.mode, "relation": lock.relation} for lock in locks]
+
+
+def _held_json(rehearsal: Rehearsal) -> list[dict[str, Any]]:
+    return [{"leg": leg, **each} for leg in rehearsal.legs for each in _locks_json(rehearsal.held(leg))]
 
 
 def _lint_json(lint: Lint) -> dict[str, Any]:
@@ -256,9 +265,10 @@ def _result_json(result: LiveRehearsal) -> dict[str, Any]:
         "department_id": result.department.id,
         "status": result.verdict.value,
         "statements": _statements_json(rehearsal.statements) if rehearsal else [],
-        "held": _locks_json(rehearsal.held) if rehearsal else [],
+        "held": _held_json(rehearsal) if rehearsal else [],
         "drops": list(rehearsal.drops) if rehearsal else [],
         "duration_seconds": _rounded(rehearsal.duration_seconds) if rehearsal else None,
+        "notes": list(rehearsal.notes) if rehearsal else [],
         "rows": _rows_json(rehearsal.offenders) if rehearsal and rehearsal.offenders else None,
         "error": output.error_document(result.error),
     }

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from fedschema import connections
+from fedschema.addresses import conninfo_of
 from fedschema.cli import output
 from fedschema.compiler import Compiler
 from fedschema.department import Department
@@ -56,12 +56,12 @@ class Session:
         embedded = self.settings.database.embedded
         if embedded is not None:
             output.note(f"using the embedded PostgreSQL in {embedded} (to stop it: fedschema server stop)")
-        return connections.conninfo_of(self.settings.database)
+        return conninfo_of(self.settings.database)
 
     @cached_property
     def direct(self) -> str | None:
         """The connection string that leads past a pooler; None when none was given."""
-        return connections.conninfo_of(self.settings.direct) if self.settings.direct else None
+        return conninfo_of(self.settings.direct) if self.settings.direct else None
 
 
 def session_of(context: typer.Context) -> Session:

@@ -45,12 +45,12 @@ def validate(  # noqa: PLR0913 - one argument for each option
         raise UsageError("--sample is for --probe", "fedschema validate --probe --sample 10")
     session = session_of(context)
     found = validation.validate(session.conninfo, session.compiler, departments or [], by_trying=probe, sample=sample)
-    if junit is not None:
-        write_junit(junit, found)
     if as_json:
         output.document(_as_json(found))
     else:
         _show(found, verbose=verbose, probe=probe)
+    if junit is not None:
+        write_junit(junit, found)
     if not found.ok:
         raise typer.Exit(OperationError.exit_status)
 

@@ -37,7 +37,4 @@ class Journey:
             DepartmentMoved: another command took it elsewhere, between two legs.
         """
         if set(heads) != set(self.legs[0].start):
-            raise DepartmentMoved(
-                f"department {department} was taken to {', '.join(heads) or 'base'} meanwhile; nothing was changed",
-                f"fedschema status {department}",
-            )
+            raise DepartmentMoved.to(department.id, heads)

@@ -26,13 +26,14 @@ from fedschema.errors import (
     FedschemaError,
     StatementFailed,
 )
-from fedschema.fleet.apart import Reach, run_apart
+from fedschema.fleet.apart import run_apart
 from fedschema.fleet.contracts import held_back, require_everybody
 from fedschema.fleet.references import references_met
 from fedschema.fleet.transaction import Confirmation, recorded_failures, refuse_collateral
 from fedschema.lineages import Lineage
 from fedschema.operations import OPTION, RevisionTarget, execute_exactly
 from fedschema.plans import Plan
+from fedschema.reach import Reach
 from fedschema.versions import FEDERATION, VERSION_TABLE, Heads
 
 _log = logging.getLogger("fedschema")
@@ -83,25 +84,24 @@ class OnlineRun:
         self._compiler = compiler
         self._cleared: set[str] = set()
 
-    def start(self, conninfo: str, direct: str | None = None) -> None:
+    def start(self, reach: Reach) -> None:
         """Do what was asked.
 
         Args:
-            conninfo: the database.
-            direct: the same past a pooler, for what needs a session of its own; None where there is no pooler.
+            reach: the database.
 
         Raises:
             FedschemaError: nothing of the department that failed was changed; those before it stay as they are now.
             DatabaseNotAtHead: from ``current --check-heads``.
         """
         if self._request.federation:
-            self._control_plane(conninfo)
+            self._control_plane(reach.conninfo)
         else:
-            self._fleet(conninfo, direct)
+            self._fleet(reach)
 
-    def _fleet(self, conninfo: str, direct: str | None) -> None:
+    def _fleet(self, reach: Reach) -> None:
         """Go through the departments that were named, or through all."""
-        engine = connections.engine(conninfo)
+        engine = connections.engine(reach.conninfo)
         with engine.connect() as connection, translated("reading the registry", _Progress()), connection.begin():
             positions = self._positions(connections.driver_of(connection))
         if not positions:
@@ -111,7 +111,7 @@ class OnlineRun:
             return
         for department in positions:
             with engine.connect() as connection:
-                self._department(connection, department, Reach(conninfo, direct))
+                self._department(connection, department, reach)
 
     def _positions(self, connection: psycopg.Connection) -> dict[Department, Heads]:
         """Return where each chosen department is."""
@@ -206,13 +206,11 @@ class OnlineRun:
         if confirmation.given:
             return
         if plan.needs_connection:
-            losses.refuse_losses(raw, department, self._environment.run_migrations, confirmation.hint)
+            losses.refuse_losses(raw, department, plan, self._environment.run_migrations, confirmation.hint)
             progress.applied.clear()  # that was the rehearsal
         elif losses.may_lose_rows(script := plan.script(department)):
             batch = batches.Batch(what, script)
-            losses.refuse_losses(
-                raw, department, lambda: batches.execute(raw, batch, plan), confirmation.hint, plan.carried
-            )
+            losses.refuse_losses(raw, department, plan, lambda: batches.execute(raw, batch, plan), confirmation.hint)
 
     def _control_plane(self, conninfo: str) -> None:
         """Do what was asked with the control plane; an upgrade makes first what its revisions stand on."""

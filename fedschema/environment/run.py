@@ -9,12 +9,13 @@ from pathlib import Path
 from alembic.runtime.environment import EnvironmentContext
 from alembic.util import CommandError
 
-from fedschema import connections
+from fedschema.addresses import conninfo_of
 from fedschema.compiler import Compiler
 from fedschema.environment import offline
 from fedschema.environment.online import OnlineRun
 from fedschema.environment.request import Request
 from fedschema.errors import FedschemaError, UsageError
+from fedschema.reach import Reach
 from fedschema.settings import Project, choose_database, choose_direct
 
 _log = logging.getLogger("fedschema")
@@ -45,20 +46,13 @@ def _run(environment: EnvironmentContext) -> None:
     if environment.is_offline_mode():
         (config.output_buffer or config.stdout).write(offline.script(request, compiler))
         return
-    conninfo = config.attributes.get("conninfo") or _configured(compiler.project)
-    direct = config.attributes.get("direct") or _direct()
-    OnlineRun(environment, request, compiler).start(conninfo, direct)
+    reach = config.attributes.get("reach") or _configured(compiler.project)
+    OnlineRun(environment, request, compiler).start(reach)
 
 
-def _direct() -> str | None:
-    """Return the connection string that leads past a pooler, if there is one."""
-    choice = choose_direct(None, os.environ)
-    return connections.conninfo_of(choice) if choice else None
-
-
-def _configured(project: Project) -> str:
-    """Return the connection string of the database that is meant; see `fedschema.settings`."""
-    choice = choose_database(None, os.environ, project, Path.cwd())
+def _configured(project: Project) -> Reach:
+    """Return how the database is reached that is meant; see `fedschema.settings`."""
+    choice, direct = choose_database(None, os.environ, project, Path.cwd()), choose_direct(None, os.environ)
     if choice.embedded is not None:
         _log.warning("using the embedded PostgreSQL in %s", choice.embedded)
-    return connections.conninfo_of(choice)
+    return Reach(conninfo_of(choice), conninfo_of(direct) if direct else None)

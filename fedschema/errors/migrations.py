@@ -15,6 +15,15 @@ class DepartmentMoved(OperationError):
 
     code = "department_moved"
 
+    @classmethod
+    def to(cls, department: str, heads: Sequence[str]) -> DepartmentMoved:
+        """Return the error for one that is somewhere else than it was."""
+        where = " + ".join(heads) or "base"
+        return cls(
+            f"department {department} was taken to {where} meanwhile; nothing was changed",
+            f"fedschema status {department}",
+        )
+
 
 class DepartmentDamaged(OperationError):
     """A registered department has no schema or no version table."""

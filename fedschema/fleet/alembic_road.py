@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fedschema.department import Department
 from fedschema.errors import FedschemaError, NeedsConfirmation, StatementFailed
+from fedschema.reach import Reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,16 +16,14 @@ class OrdinaryRoad:
     """How Alembic is to be called.
 
     Attributes:
-        conninfo: the database.
-        direct: the same past a pooler; None where there is no pooler.
+        reach: the database.
         ini: the project's alembic.ini.
         direction: ``upgrade`` or ``downgrade``.
         destination: where to.
         hint: how to confirm that rows may be lost; None when somebody did.
     """
 
-    conninfo: str
-    direct: str | None
+    reach: Reach
     ini: Path
     direction: str
     destination: str
@@ -43,8 +42,7 @@ def run_with_alembic(road: OrdinaryRoad, department: Department) -> None:
 
     confirm = [f"confirm={department}"] if road.hint is None else []
     config = Config(str(road.ini), cmd_opts=argparse.Namespace(x=[f"tenant={department}", *confirm]))
-    config.attributes["conninfo"] = road.conninfo
-    config.attributes["direct"] = road.direct
+    config.attributes["reach"] = road.reach
     try:
         getattr(alembic.command, road.direction)(config, road.destination)
     except CommandError as error:

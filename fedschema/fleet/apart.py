@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 
 from fedschema import catalogue
-from fedschema.connections import connect, owner_session, require_same_server
+from fedschema.connections import connect
 from fedschema.department import Department
-from fedschema.fleet.backfilling import BackfillStep, fill
-from fedschema.fleet.concurrently import IndexStep, change_index
+from fedschema.fleet.apart_step import ApartStep
+from fedschema.fleet.backfilling import fill
+from fedschema.fleet.concurrently import change_index
 from fedschema.fleet.pace import Pace
 from fedschema.fleet.transaction import Confirmation, recorded_failures, run_plan
 from fedschema.nontransactional import Backfill
 from fedschema.plans import Plan
+from fedschema.reach import Reach
 from fedschema.workers import Halt
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """How the database is reached.
-
-    Attributes:
-        conninfo: the database.
-        direct: the same past a pooler, for what needs a session of its own; None where there is no pooler.
-    """
-
-    conninfo: str
-    direct: str | None = None
-
-    @contextmanager
-    def session(self, connection: psycopg.Connection, what: str) -> Iterator[psycopg.Connection]:
-        """Open a session of one's own, to where `connection` leads; raises as `owner_session` does."""
-        with owner_session(self.direct or self.conninfo, what) as session:
-            if self.direct:
-                require_same_server(connection, session)
-            yield session
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +56,19 @@ def run_leg(reach: Reach, connection: psycopg.Connection, department: Department
     if apart is None or catalogue.holds_nothing(connection, department.schema, apart.table):
         run_plan(connection, department, leg, manner.confirmation, pace=pace, wait=wait)
         return
-    step = leg.steps[0]
-    with recorded_failures(connection, department, step.direction, lambda: step.revision):
-        if isinstance(apart, Backfill):
-            fill(connection, BackfillStep(department, leg, apart, pace, wait))
-            return
-        index = IndexStep(department, leg, apart, pace, wait)
-        with reach.session(connection, index.what) as session, manner.halt.covering(session):
-            change_index(session, index)
+    if isinstance(apart, Backfill):
+        rows = ApartStep(department, leg, apart, pace, wait)
+        with _recorded(connection, rows):
+            fill(connection, rows)
+        return
+    index = ApartStep(department, leg, apart, pace, wait)
+    with reach.session(connection, index.what) as session, manner.halt.covering(session), _recorded(connection, index):
+        change_index(session, index)
+
+
+def _recorded(connection: psycopg.Connection, step: ApartStep[Any]) -> AbstractContextManager[None]:
+    """Write a failure of a step into the history; that no session can be had for it is none."""
+    return recorded_failures(connection, step.department, step.leg.steps[0].direction, lambda: step.revision)
 
 
 def run_apart(reach: Reach, department: Department, leg: Plan) -> None:

@@ -9,21 +9,16 @@ since a build waits for the transactions of others, and whoever waited for it in
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 
 import psycopg
 from psycopg import sql
 from psycopg.errors import DuplicateTable
 
-from fedschema import batches
-from fedschema.connections import owner_transaction, translate
-from fedschema.department import Department
+from fedschema.connections import owner_transaction
 from fedschema.errors import Cancelled, ConnectionLost, FedschemaError, LockTimeout, StatementFailed
-from fedschema.fleet.pace import Pace
+from fedschema.fleet.apart_step import ApartStep
 from fedschema.nontransactional import IndexChange
-from fedschema.plans import Plan
 
 #: How long to wait before looking again whether somebody still builds, seconds.
 _LOOK_AGAIN = 0.2
@@ -40,40 +35,11 @@ class _State(Enum):
     VALID = "valid"
 
 
-@dataclass(frozen=True, slots=True)
-class IndexStep:
-    """An index that one department is to get, or to lose.
-
-    Attributes:
-        department: whose.
-        leg: the step, by itself.
-        change: what it does, filled in.
-        pace: how long it may take.
-        wait: waits so many seconds; true when that is cut short and all ends.
-    """
-
-    department: Department
-    leg: Plan
-    change: IndexChange
-    pace: Pace
-    wait: Callable[[float], bool]
-
-    @property
-    def what(self) -> str:
-        """The operation, for messages."""
-        return f"{self.leg.steps[0].direction} of department {self.department}"
-
-    @property
-    def table(self) -> sql.Identifier:
-        """The table, qualified."""
-        return sql.Identifier(self.department.schema, self.change.table)
-
-
-def change_index(session: psycopg.Connection, step: IndexStep) -> None:
+def change_index(session: psycopg.Connection, step: ApartStep[IndexChange]) -> None:
     """Make or drop the index, and say so in the version table and the history.
 
     Args:
-        session: from `fedschema.connections.owner_session`.
+        session: from `fedschema.reach.Reach.session`.
         step: what is to be done.
 
     Raises:
@@ -82,27 +48,23 @@ def change_index(session: psycopg.Connection, step: IndexStep) -> None:
             next attempt repairs.
     """
     _set_timeouts(session, step)
-    began = _now(session)
+    with owner_transaction(session, step.what):
+        began = step.begin(session)
     for attempt in range(_ATTEMPTS):
         while _somebody_builds(session, step):
-            _pause(step, _LOOK_AGAIN)
+            step.pause(_LOOK_AGAIN)
         try:
             if _settle(session, step, began):
                 return
             _drop_broken(session, step)
             _run(session, step)
         except LockTimeout:  # somebody else began to build, or to drop, at the same moment
-            _pause(step, step.pace.pause_before(attempt))
-    reason = f"index {step.change.index} was made {_ATTEMPTS} times, and something spoilt or dropped it each time"
-    raise StatementFailed(step.what, reason, step.leg.steps[0].revision)
+            step.pause(step.pace.pause_before(attempt))
+    reason = f"index {step.work.index} was made {_ATTEMPTS} times, and something spoilt or dropped it each time"
+    raise StatementFailed(step.what, reason, step.revision)
 
 
-def _pause(step: IndexStep, seconds: float) -> None:
-    if step.wait(seconds):
-        raise Cancelled(step.what)
-
-
-def _set_timeouts(session: psycopg.Connection, step: IndexStep) -> None:
+def _set_timeouts(session: psycopg.Connection, step: ApartStep[IndexChange]) -> None:
     """Let a build wait as long as it has to, for transactions that began before it; nobody waits for it."""
     milliseconds = round((step.pace.statement_timeout or 0) * 1000)
     session.execute(
@@ -111,13 +73,7 @@ def _set_timeouts(session: psycopg.Connection, step: IndexStep) -> None:
     )
 
 
-def _now(session: psycopg.Connection) -> str:
-    row = session.execute("SELECT pg_catalog.clock_timestamp()::text").fetchone()
-    assert row is not None  # noqa: S101 - it always gives one
-    return str(row[0])
-
-
-def _somebody_builds(session: psycopg.Connection, step: IndexStep) -> bool:
+def _somebody_builds(session: psycopg.Connection, step: ApartStep[IndexChange]) -> bool:
     """Tell whether an index is being made or dropped on the table, by anybody; of others only the pid can be seen."""
     row = session.execute(
         """
@@ -134,27 +90,24 @@ def _somebody_builds(session: psycopg.Connection, step: IndexStep) -> bool:
     return bool(row and row[0])
 
 
-def _settle(session: psycopg.Connection, step: IndexStep, began: str) -> bool:
+def _settle(session: psycopg.Connection, step: ApartStep[IndexChange], began: str) -> bool:
     """Look at the index: say that the step is done if it is, and put aside what is invalid.
 
     One that is there and valid counts as done: an earlier attempt made it, or somebody made it beforehand. One that is
     invalid, and then nobody builds, was left behind: whoever builds it began before it was there.
     """
     with owner_transaction(session, step.what):
-        step.pace.apply(session)
-        start = list(step.leg.start)
-        session.execute("CALL federation.begin_migration(%s, %s::text[])", (step.department.id, start))
+        step.begin(session)
         state = _state(session, step)
-        if state is (_State.VALID if step.change.builds else _State.ABSENT):
-            completion = batches.completion(step.department, step.leg.steps[0], began)
-            batches.execute(session, completion, step.leg)
+        if state is (_State.VALID if step.work.builds else _State.ABSENT):
+            step.complete(session, began)
             return True
         if state is _State.INVALID:
             _put_aside(session, step)
     return False
 
 
-def _state(session: psycopg.Connection, step: IndexStep) -> _State:
+def _state(session: psycopg.Connection, step: ApartStep[IndexChange]) -> _State:
     row = session.execute(
         """
         SELECT index.indisvalid AND index.indisready
@@ -163,26 +116,26 @@ def _state(session: psycopg.Connection, step: IndexStep) -> _State:
         JOIN pg_catalog.pg_index AS index ON index.indexrelid = class.oid
         WHERE namespace.nspname = %s AND class.relname = %s
         """,
-        (step.department.schema, step.change.index),
+        (step.department.schema, step.work.index),
     ).fetchone()
     if row is None:
         return _State.ABSENT
     return _State.VALID if row[0] else _State.INVALID
 
 
-def _put_aside(session: psycopg.Connection, step: IndexStep) -> None:
+def _put_aside(session: psycopg.Connection, step: ApartStep[IndexChange]) -> None:
     """Give an index that was left invalid another name: nobody builds under it, so anybody can drop it."""
     if _somebody_builds(session, step) or _state(session, step) is not _State.INVALID:
         return
-    mark = f"{step.change.index[:_KEPT_CHARACTERS]}{_MARK}{secrets.token_hex(4)}"
+    mark = f"{step.work.index[:_KEPT_CHARACTERS]}{_MARK}{secrets.token_hex(4)}"
     session.execute(
         sql.SQL("ALTER INDEX {} RENAME TO {}").format(
-            sql.Identifier(step.department.schema, step.change.index), sql.Identifier(mark)
+            sql.Identifier(step.department.schema, step.work.index), sql.Identifier(mark)
         )
     )
 
 
-def _drop_broken(session: psycopg.Connection, step: IndexStep) -> None:
+def _drop_broken(session: psycopg.Connection, step: ApartStep[IndexChange]) -> None:
     """Drop the invalid indexes that were put aside, by this attempt or another."""
     rows = session.execute(
         """
@@ -193,17 +146,17 @@ def _drop_broken(session: psycopg.Connection, step: IndexStep) -> None:
         WHERE namespace.nspname = %s AND class.relname ~ '^.+_broken_[0-9a-f]{8}$'
           AND pg_catalog.starts_with(class.relname, %s) AND NOT index.indisvalid
         """,
-        (step.department.schema, f"{step.change.index[:_KEPT_CHARACTERS]}{_MARK}"),
+        (step.department.schema, f"{step.work.index[:_KEPT_CHARACTERS]}{_MARK}"),
     ).fetchall()
     for (name,) in rows:
         identifier = sql.Identifier(step.department.schema, name)
         _execute(session, step, sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(identifier))
 
 
-def _run(session: psycopg.Connection, step: IndexStep) -> None:
+def _run(session: psycopg.Connection, step: ApartStep[IndexChange]) -> None:
     """Run the statement; whatever it leaves is looked at afterwards."""
     try:
-        _execute(session, step, sql.SQL(step.change.sql))
+        _execute(session, step, sql.SQL(step.work.sql))
     except (Cancelled, ConnectionLost):
         raise  # nobody waits for a repair: the next attempt makes it
     except FedschemaError:
@@ -211,16 +164,16 @@ def _run(session: psycopg.Connection, step: IndexStep) -> None:
         raise
 
 
-def _execute(session: psycopg.Connection, step: IndexStep, statement: sql.SQL | sql.Composed) -> None:
+def _execute(session: psycopg.Connection, step: ApartStep[IndexChange], statement: sql.SQL | sql.Composed) -> None:
     try:
         session.execute(statement)
     except DuplicateTable:
         return  # somebody else has begun it: it is looked at again
     except psycopg.Error as error:
-        raise translate(error, step.what, step.leg.steps[0].revision, step.change.sql) from error
+        raise step.failed(error, step.work.sql) from error
 
 
-def _repair(session: psycopg.Connection, step: IndexStep) -> None:
+def _repair(session: psycopg.Connection, step: ApartStep[IndexChange]) -> None:
     """Leave no invalid index where a build failed; what keeps this from succeeding is left to the next attempt."""
     try:
         with owner_transaction(session, step.what):

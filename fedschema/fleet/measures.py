@@ -67,8 +67,8 @@ class Lock:
 
     @property
     def disturbs(self) -> bool:
-        """It is none of those that who reads and writes rows takes as well."""
-        return self.strength > _MODES.index("ROW EXCLUSIVE")
+        """Somebody who reads or writes rows waits for it (manual section "Table-Level Locks")."""
+        return self.strength > _MODES.index("SHARE UPDATE EXCLUSIVE")
 
     def __str__(self) -> str:
         return f"{self.mode} {self.relation}"

@@ -8,30 +8,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
 
+from fedschema.connections import translate
 from fedschema.department import Department
-
-#: So many keys are named.
-_EXAMPLES = 5
+from fedschema.errors import LockTimeout, StatementTimeout
+from fedschema.fleet.rows import Failure, Offenders, counted
+from fedschema.nontransactional import IndexChange
+from fedschema.rendering import quote_identifier
 
 _UNIQUE_INDEX = re.compile(r"\bCREATE\s+UNIQUE\s+INDEX\b", re.IGNORECASE)
 _UNIQUE_CONSTRAINT = re.compile(
     r"\b(?:UNIQUE|PRIMARY\s+KEY)\s*(?P<nulls>NULLS\s+NOT\s+DISTINCT\s*)?\((?P<columns>[^()]+)\)", re.IGNORECASE
 )
+_CONCURRENTLY = r"\A(?:\s+|--[^\n]*\n)*CREATE\s+UNIQUE\s+INDEX\s+CONCURRENTLY\s+{index}\s+ON\s+{table}"
+_NULLS = re.compile(r"\bNULLS\s+(?P<not>NOT\s+)?DISTINCT\b", re.IGNORECASE)
 _PROVISIONAL = "fedschema_rehearsal_idx"
+_EMPTY = "fedschema_rehearsal"
 
-_KEY_OF = """
-    SELECT field.attname::text
-    FROM pg_catalog.pg_index AS key
-    CROSS JOIN LATERAL pg_catalog.unnest(key.indkey) WITH ORDINALITY AS part (number, position)
-    JOIN pg_catalog.pg_attribute AS field ON field.attrelid = key.indrelid AND field.attnum = part.number
-    WHERE key.indrelid = %s::pg_catalog.regclass AND key.indisprimary
-    ORDER BY part.position
-"""
 _CONSTRAINT = """
     SELECT contype::text, pg_catalog.pg_get_expr(conbin, conrelid),
            confrelid::pg_catalog.regclass::text, confmatchtype::text,
@@ -44,13 +40,6 @@ _CONSTRAINT = """
     FROM pg_catalog.pg_constraint
     WHERE conrelid = %s::pg_catalog.regclass AND conname = %s
 """
-_REFERENCES = """
-    SELECT reference.oid::bigint, class.relname::text, reference.conname::text
-    FROM pg_catalog.pg_constraint AS reference
-    JOIN pg_catalog.pg_class AS class ON class.oid = reference.conrelid
-    WHERE reference.connamespace = pg_catalog.to_regnamespace(%(schema)s)
-      AND reference.contype = 'f' AND reference.convalidated
-"""
 _INDEX = """
     SELECT ARRAY(SELECT pg_catalog.pg_get_indexdef(indexrelid, number, false)
                  FROM pg_catalog.generate_series(1, indnkeyatts) AS number),
@@ -58,55 +47,6 @@ _INDEX = """
     FROM pg_catalog.pg_index
     WHERE indexrelid = pg_catalog.to_regclass(%s)
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Offenders:
-    """Rows that do not meet what is asked of them.
-
-    Attributes:
-        table: where they are.
-        count: how many.
-        key: the columns of the table's primary key; none when it has none.
-        keys: the values of the key, of a few of them.
-    """
-
-    table: str
-    count: int
-    key: tuple[str, ...]
-    keys: tuple[tuple[str, ...], ...]
-
-    def __str__(self) -> str:
-        named = ", ".join("/".join(values) for values in self.keys)
-        more = ", …" if self.count > len(self.keys) else ""
-        which = f": {'/'.join(self.key)} {named}{more}" if self.keys else ""
-        return f"{self.count} row{'' if self.count == 1 else 's'} of {self.table}{which}"
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A foreign key."""
-
-    oid: int
-    table: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """A statement that failed, and where."""
-
-    connection: psycopg.Connection
-    statement: str
-    table: sql.Identifier
-    name: str
-    schema: str
-    constraint: str
-    column: str
-
-    @property
-    def place(self) -> str:
-        return self.table.as_string(self.connection)
 
 
 def offenders(
@@ -125,7 +65,7 @@ def offenders(
     if condition_of is None or diag.schema_name != department.schema or not diag.table_name:
         return None
     table = sql.Identifier(department.schema, diag.table_name)
-    failure = _Failure(
+    failure = Failure(
         connection,
         statement,
         table,
@@ -134,58 +74,76 @@ def offenders(
         diag.constraint_name or "",
         diag.column_name or "",
     )
+    return _looked(connection, lambda: _counted_by(failure, condition_of))
+
+
+def duplicates(
+    connection: psycopg.Connection, department: Department, index: IndexChange
+) -> tuple[bool, Offenders | None]:
+    """Look which rows keep an index from being unique, and lock nobody out meanwhile.
+
+    Args:
+        connection: inside the transaction, as federation_owner.
+        department: whose index it is.
+        index: what a release would make concurrently.
+
+    Returns:
+        Whether that was looked at, and the rows.
+    """
+    table = sql.Identifier(department.schema, index.table)
+    failure = Failure(connection, index.sql, table, index.table, department.schema, index.index, "")
+    was_looked_at = False
+
+    def count() -> Offenders | None:
+        nonlocal was_looked_at
+        source = _repeated_apart(failure)
+        found = counted(failure, source) if source is not None else None
+        was_looked_at = source is not None
+        return found
+
+    found = _looked(connection, count)
+    return was_looked_at, found
+
+
+def _looked(connection: psycopg.Connection, look: Callable[[], Offenders | None]) -> Offenders | None:
+    """Count in a savepoint. That somebody else is in the way, or that it takes too long, is no reason to fail."""
     try:
         with connection.transaction(force_rollback=True):
-            source = condition_of(failure)
-            return _counted(failure, source) if source is not None else None
-    except psycopg.OperationalError:
-        raise  # a lock, a cancellation, a lost connection
+            return look()
+    except psycopg.OperationalError as error:
+        if isinstance(translate(error, "counting rows"), (LockTimeout, StatementTimeout)):
+            return None
+        raise  # a cancellation, a lost connection
     except psycopg.Error:
         return None  # what was tried instead of the statement does not work: then nobody knows
 
 
-def references(connection: psycopg.Connection, department: Department) -> frozenset[Reference]:
-    """Return the foreign keys of a department that count as met."""
-    rows = connection.execute(_REFERENCES, {"schema": department.schema}).fetchall()
-    return frozenset(Reference(*row) for row in rows)
+def _counted_by(failure: Failure, condition_of: Callable[[Failure], sql.Composable | None]) -> Offenders | None:
+    source = condition_of(failure)
+    return counted(failure, source) if source is not None else None
 
 
-def against(connection: psycopg.Connection, department: Department, reference: Reference) -> Offenders | None:
-    """Count the rows that do not meet a foreign key, though PostgreSQL says that all do.
+def against(connection: psycopg.Connection, department: Department, table: str, constraint: str) -> Offenders | None:
+    """Count the rows that do not meet a CHECK or a foreign key that is there, whatever the server takes it for.
 
-    It looks for such rows as the table's owner, and FORCE keeps that one from seeing any (manual section "Row Security
-    Policies"; RI_Initial_Check in ri_triggers.c asks a query, unlike what checks the other constraints).
+    Args:
+        connection: inside a transaction, as federation_owner.
+        department: whose it is.
+        table: the constraint's table.
+        constraint: its name.
     """
-    table = sql.Identifier(department.schema, reference.table)
-    asked = _Failure(connection, "", table, reference.table, department.schema, reference.name, "")
+    place = sql.Identifier(department.schema, table)
+    asked = Failure(connection, "", place, table, department.schema, constraint, "")
     with connection.transaction(force_rollback=True):
         source = _against_constraint(asked)
-        return _counted(asked, source) if source is not None else None
+        return counted(asked, source) if source is not None else None
 
 
-def _counted(failure: _Failure, source: sql.Composable) -> Offenders | None:
-    """Count rows, as a role that sees them: FORCE hides them from the owner."""
-    connection = failure.connection
-    key = [name for (name,) in connection.execute(_KEY_OF, (failure.place,))]
-    connection.execute("SET LOCAL ROLE federation_admin_role")
-    row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(source)).fetchone()
-    count = int(row[0]) if row else 0
-    columns = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier("offender", name)) for name in key)
-    query = sql.SQL("SELECT {} FROM {} ORDER BY {} LIMIT {}").format(
-        columns,
-        source,
-        sql.SQL(", ").join(sql.Identifier("offender", name) for name in key),
-        sql.Literal(_EXAMPLES),
-    )
-    keys = connection.execute(query).fetchall() if key else []
-    return Offenders(failure.name, count, tuple(key), tuple(keys)) if count else None
-
-
-def _rows_where(failure: _Failure, condition: sql.Composable) -> sql.Composable:
+def _rows_where(failure: Failure, condition: sql.Composable) -> sql.Composable:
     return sql.SQL("{} AS offender WHERE {}").format(failure.table, condition)
 
 
-def _without_value(failure: _Failure) -> sql.Composable | None:
+def _without_value(failure: Failure) -> sql.Composable | None:
     """NOT NULL: the rows without a value; all of them, when the column is new."""
     there = failure.connection.execute(
         "SELECT FROM pg_catalog.pg_attribute WHERE attrelid = %s::pg_catalog.regclass AND attname = %s",
@@ -195,11 +153,11 @@ def _without_value(failure: _Failure) -> sql.Composable | None:
     return _rows_where(failure, is_null if there else sql.SQL("true"))
 
 
-def _against_constraint(failure: _Failure) -> sql.Composable | None:
+def _against_constraint(failure: Failure) -> sql.Composable | None:
     """CHECK and FOREIGN KEY: the rows that do not meet the constraint, which is made without looking at them."""
     found = _constraint(failure)
     if found is None:
-        failure.connection.execute(f"{failure.statement}\n NOT VALID".encode())
+        failure.connection.execute(sql.SQL("{}\n NOT VALID").format(sql.SQL(failure.statement)))
         found = _constraint(failure)
     if found is None:
         return None
@@ -223,30 +181,50 @@ def _against_constraint(failure: _Failure) -> sql.Composable | None:
     )
 
 
-def _constraint(failure: _Failure) -> tuple[str, str, str, str, list[str], list[str]] | None:
+def _constraint(failure: Failure) -> tuple[str, str, str, str, list[str], list[str]] | None:
     return failure.connection.execute(_CONSTRAINT, (failure.place, failure.constraint)).fetchone()
 
 
-def _repeated(failure: _Failure) -> sql.Composable | None:
+def _repeated(failure: Failure) -> sql.Composable | None:
     """UNIQUE: the rows whose key another row has too, by an index that is made without being unique."""
     if _UNIQUE_INDEX.search(failure.statement):
-        name = failure.constraint
-        provisional = _UNIQUE_INDEX.sub("CREATE INDEX", failure.statement, count=1)
-        nulls_too = re.search(r"\bNULLS\s+NOT\s+DISTINCT\b", provisional, re.IGNORECASE) is not None
-        provisional = re.sub(r"\bNULLS\s+(?:NOT\s+)?DISTINCT\b", "", provisional, flags=re.IGNORECASE)
-    elif found := _UNIQUE_CONSTRAINT.search(failure.statement):
-        name, nulls_too = _PROVISIONAL, bool(found["nulls"])
-        provisional = f"CREATE INDEX {name} ON {failure.place} ({found['columns']})"
-    else:
+        return _alike(failure, failure.constraint, _UNIQUE_INDEX.sub("CREATE INDEX", failure.statement, count=1))
+    if found := _UNIQUE_CONSTRAINT.search(failure.statement):
+        nulls = " NULLS NOT DISTINCT" if found["nulls"] else ""
+        return _alike(failure, _PROVISIONAL, _index_on(failure, failure.table, f"({found['columns']}){nulls}"))
+    return None
+
+
+def _repeated_apart(failure: Failure) -> sql.Composable | None:
+    """UNIQUE, made concurrently: an index on an empty table like the one that is meant keeps nobody out."""
+    names = (quote_identifier(name) for name in (failure.schema, failure.name))
+    expected = _CONCURRENTLY.format(
+        index=re.escape(quote_identifier(failure.constraint)), table=re.escape(".".join(names))
+    )
+    found = re.match(expected, failure.statement, re.IGNORECASE)
+    if found is None:
         return None
-    failure.connection.execute(provisional.encode())
+    empty = sql.Identifier(failure.schema, _EMPTY)
+    failure.connection.execute(sql.SQL("CREATE TABLE {} (LIKE {})").format(empty, failure.table))
+    return _alike(failure, _PROVISIONAL, _index_on(failure, empty, failure.statement[found.end() :]))
+
+
+def _index_on(failure: Failure, table: sql.Identifier, rest: str) -> str:
+    made = sql.SQL("CREATE INDEX {} ON {} {}").format(sql.Identifier(_PROVISIONAL), table, sql.SQL(rest))
+    return made.as_string(failure.connection)
+
+
+def _alike(failure: Failure, name: str, provisional: str) -> sql.Composable | None:
+    """Make an index that is not unique, and return the rows that are alike in what it is made of."""
+    nulls = _NULLS.search(provisional)
+    failure.connection.execute(sql.SQL(_NULLS.sub("", provisional)))
     place = sql.Identifier(failure.schema, name).as_string(failure.connection)
     row = failure.connection.execute(_INDEX, (place,)).fetchone()
     if row is None:
         return None
     parts, predicate = [_from_server(part) for part in row[0]], row[1]
     conditions = [sql.SQL("({})").format(_from_server(predicate))] if predicate else []
-    conditions += [] if nulls_too else [sql.SQL("({}) IS NOT NULL").format(part) for part in parts]
+    conditions += [] if nulls and nulls["not"] else [sql.SQL("({}) IS NOT NULL").format(part) for part in parts]
     where = sql.SQL(" AND ").join(conditions) if conditions else sql.SQL("true")
     return sql.SQL(
         "(SELECT *, count(*) OVER (PARTITION BY {}) AS fedschema_same FROM {} WHERE {}) AS offender"
@@ -259,7 +237,7 @@ def _from_server(text: str) -> sql.Composable:
     return sql.SQL(text)
 
 
-_CONDITIONS: dict[str, Callable[[_Failure], sql.Composable | None]] = {
+_CONDITIONS: dict[str, Callable[[Failure], sql.Composable | None]] = {
     "23502": _without_value,
     "23503": _against_constraint,
     "23505": _repeated,

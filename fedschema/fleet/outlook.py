@@ -20,25 +20,16 @@ def _as_sent(step: PlanStep) -> PlanStep:
     return replace(step, sql=f"{apart.sql};\n") if isinstance(apart, IndexChange) else step
 
 
-def without_builds(plan: Plan) -> Plan:
-    """Return a plan without indexes that are built concurrently, whose ordinary form would keep writers out."""
-    return replace(
-        plan,
-        steps=tuple(
-            replace(step, sql="") if isinstance(step.nontransactional, IndexChange) else step for step in plan.steps
-        ),
-    )
+def effects_of_index(plan: Plan, revision: str | None) -> Effects | None:
+    """Return what a revision does that makes or drops an index concurrently; None for any other.
 
-
-def effects_apart(plan: Plan, department: Department, revision: str | None) -> Effects | None:
-    """Return what a statement does that is done outside the transaction; None for any other."""
-    legs = {leg.steps[0].revision: leg for leg in plan.legs}
-    apart = legs[revision].nontransactional(department) if revision in legs else None
-    if apart is None:
+    Its ordinary form is what was measured, and would keep writers out.
+    """
+    change = next((step.nontransactional for step in plan.steps if step.revision == revision), None)
+    if not isinstance(change, IndexChange):
         return None
-    if isinstance(apart, IndexChange):
-        return Effects((Lock("SHARE UPDATE EXCLUSIVE", apart.table),), (), (apart.table,) if apart.builds else ())
-    return Effects((Lock("ROW EXCLUSIVE", apart.table),), (), (apart.table,))
+    locks = (Lock("SHARE UPDATE EXCLUSIVE", change.table),)
+    return Effects(locks, (), (change.table,) if change.builds else ())
 
 
 def notes(plan: Plan, department: Department) -> list[str]:

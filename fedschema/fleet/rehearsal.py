@@ -1,104 +1,138 @@
-"""A department's migration, statement by statement, in a transaction that is rolled back: what would happen if it ran.
+"""A department's migration, statement by statement, in transactions that are rolled back: what would happen if it ran.
 
-The statements are those of the batch that a release sends whole (`fedschema.batches.migration`). After each one is
-looked at what it did (`fedschema.fleet.measures`); at the first that fails it ends, with the rows that are to blame.
+The statements are those of the batches that a release sends whole (`fedschema.batches.migration`), one for each leg of
+its plan. After each one is looked at what it did (`fedschema.fleet.measures`); at the first that fails it ends, with
+the rows that are to blame.
 """
 
 from __future__ import annotations
 
-import re
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import psycopg
 
 from fedschema import batches, catalogue, losses
 from fedschema.connections import owner_transaction, translate
 from fedschema.department import Department
-from fedschema.errors import Cancelled, ConnectionLost, FedschemaError, NeedsConfirmation, ReferencesUnmet
-from fedschema.fleet.measures import Effects, Lock, look
-from fedschema.fleet.offenders import Offenders, Reference, against, offenders, references
+from fedschema.errors import (
+    Cancelled,
+    ConnectionLost,
+    FedschemaError,
+    LockHeldTooLong,
+    NeedsConfirmation,
+    StatementFailed,
+)
+from fedschema.fleet.findings import Rehearsal, Statement, untried
+from fedschema.fleet.measures import look
+from fedschema.fleet.offenders import duplicates, offenders
 from fedschema.fleet.pace import Pace
+from fedschema.fleet.references import Reference, references, unmet
+from fedschema.fleet.rows import Offenders
 from fedschema.fleet.transaction import Confirmation, refuse_collateral
+from fedschema.nontransactional import Backfill, IndexChange
 from fedschema.plans import Plan
-from fedschema.statements import headline
-
-_BOOKKEEPING = re.compile(r"CALL federation\.|(?:UPDATE|INSERT INTO|DELETE FROM) \S+\.alembic_version\b")
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """One statement of a migration.
+class Trial:
+    """A migration that is being tried, leg by leg: what is known of it by now, however it ends.
 
-    Attributes:
-        sql: the whole of it.
-        revision: whose it is; None for what surrounds the revisions.
-        effects: what it did; None where it failed or was not tried.
-        duration_seconds: how long it took, also to fail; None where it was not tried.
+    Args:
+        connection: whose transactions are the caller's to roll back.
+        department: it has to be where the plan starts.
+        plan: what to try.
+        what: the operation, for messages.
     """
 
-    sql: str
-    revision: str | None
-    effects: Effects | None = None
-    duration_seconds: float | None = None
+    def __init__(self, connection: psycopg.Connection, department: Department, plan: Plan, what: str) -> None:
+        self.error: FedschemaError | None = None
+        self.notes: list[str] = []
+        self.untried_from: str | None = None
+        self._connection = connection
+        self._department = department
+        self._plan = plan
+        self._what = what
+        self._planned = untried(department, plan)
+        self._tried: list[Statement] = []
+        self._before: list[catalogue.Column] | None = None
+        self._drops: tuple[str, ...] = ()
+        self._offenders: Offenders | None = None
 
     @property
-    def failed(self) -> bool:
-        """It was tried, and did nothing."""
-        return self.effects is None and self.duration_seconds is not None
+    def rehearsal(self) -> Rehearsal:
+        """What is known by now."""
+        took = sum(statement.duration_seconds or 0 for statement in self._tried)
+        statements = (*self._tried, *self._planned[len(self._tried) :])
+        found = (self._drops, took, self.error, self._offenders, tuple(self.notes), self.untried_from)
+        return Rehearsal(self._department, statements, *found)
 
-    @property
-    def headline(self) -> str:
-        """The beginning of it, as people may see it."""
-        return batches.shown(self.sql)
+    def go(self, number: int, not_built: IndexChange | None = None) -> bool:
+        """Try a leg inside `owner_transaction`, as if its COMMIT came next, and tell whether it would be done.
 
-    @property
-    def is_bookkeeping(self) -> bool:
-        """It moves the version table and the history along, checks the walls, or holds the department."""
-        return _BOOKKEEPING.match(headline(self.sql)) is not None
+        Args:
+            number: which one, from 1, after those before.
+            not_built: what the leg would do outside the transaction, and what is not done here.
 
+        Raises:
+            ConnectionLost, Cancelled
+        """
+        connection, department = self._connection, self._department
+        if self._before is None:
+            self._before = catalogue.columns(connection, department.schema)
+        known = references(connection, department)
+        sight = look(connection, department)
+        there = frozenset(sight.relations)
+        for statement in [one for one in self._planned if one.leg == number]:
+            if not_built and not statement.is_bookkeeping:
+                self._leave_out(statement, not_built)
+            elif self._try(statement):
+                later = look(connection, department, sight)
+                self._tried[-1] = replace(self._tried[-1], effects=sight.until(later, there))
+                sight = later
+            if self.error:
+                break
+        else:
+            self.error, self._offenders = _at_commit(connection, department, known, self._what)
+        tables, columns = losses.gone(self._plan, self._before, catalogue.columns(connection, department.schema))
+        self._drops = (*(f"column {table}.{column}" for table, column in columns), *(f"table {one}" for one in tables))
+        return self.error is None
 
-@dataclass(frozen=True, slots=True)
-class Rehearsal:
-    """What a migration would do.
+    def _try(self, statement: Statement) -> bool:
+        connection, began = self._connection, time.monotonic()
+        failure: psycopg.Error | None = None
+        try:
+            with connection.transaction():
+                connection.execute(statement.sql.encode())
+        except psycopg.Error as error:
+            failure = error
+        self._tried.append(replace(statement, duration_seconds=time.monotonic() - began))
+        if failure is None:
+            return True
+        self.error = translate(failure, self._what, statement.revision, statement.headline)
+        if isinstance(self.error, (ConnectionLost, Cancelled)):
+            raise self.error from failure
+        self._offenders = offenders(connection, self._department, statement.sql, failure)
+        return False
 
-    Attributes:
-        department: whose tables it was tried on.
-        statements: in order; those after one that failed were not tried.
-        drops: the tables and columns that would be gone, whether they hold something or not.
-        duration_seconds: of the whole, the looking left out.
-        error: why it would fail, or None.
-        offenders: the rows because of which it would, where they could be counted.
-    """
-
-    department: Department
-    statements: tuple[Statement, ...]
-    drops: tuple[str, ...] = ()
-    duration_seconds: float | None = None
-    error: FedschemaError | None = None
-    offenders: Offenders | None = None
-
-    @property
-    def held(self) -> tuple[Lock, ...]:
-        """The strongest lock on each relation that the transaction would hold at its end, the strongest first."""
-        taken = [lock for one in self.statements if one.effects for lock in one.effects.locks or ()]
-        by_relation = {lock.relation: lock for lock in sorted(taken, key=lambda lock: lock.strength)}
-        return tuple(sorted(by_relation.values(), key=lambda lock: (-lock.strength, lock.relation)))
-
-    @property
-    def tried(self) -> bool:
-        """At least one statement was."""
-        return any(statement.effects is not None for statement in self.statements)
-
-
-def untried(department: Department, plan: Plan) -> tuple[Statement, ...]:
-    """Return the statements of a department's migration."""
-    batch = batches.migration(department, plan)
-    return tuple(Statement(text, revision) for text, revision in batches.statements_of(batch, plan))
+    def _leave_out(self, statement: Statement, index: IndexChange) -> None:
+        """Look, instead of making an index, whether rows are in the way of one that is unique."""
+        began = time.monotonic()
+        known, found = duplicates(self._connection, self._department, index)
+        shown = replace(statement, sql=index.sql, apart=True)
+        verb = "made" if index.builds else "dropped"
+        looked = ", but no rows are in its way" if known else ""
+        note = f"revision {statement.revision}: index {index.index} is {verb} concurrently, which is not tried{looked}"
+        if found is None:
+            self.notes.append(note)
+        else:
+            shown = replace(shown, duration_seconds=time.monotonic() - began)
+            reason = f"index {index.index} would be unique, and keys are there twice"
+            self.error, self._offenders = StatementFailed(self._what, reason, statement.revision, shown.headline), found
+        self._tried.append(shown)
 
 
 def rehearse(connection: psycopg.Connection, department: Department, plan: Plan, what: str) -> Rehearsal:
-    """Try a migration, whose transaction the caller rolls back.
+    """Try a migration in one transaction, which the caller rolls back.
 
     Args:
         connection: inside `owner_transaction`; what is tried stays there until it is rolled back.
@@ -109,34 +143,11 @@ def rehearse(connection: psycopg.Connection, department: Department, plan: Plan,
     Raises:
         ConnectionLost, Cancelled
     """
-    planned = untried(department, plan)
-    before = catalogue.columns(connection, department.schema)
-    known = references(connection, department)
-    sight = look(connection, department)
-    there = frozenset(sight.relations)
-    tried: list[Statement] = []
-    error, to_blame = None, None
-    for statement in planned:
-        began = time.monotonic()
-        try:
-            with connection.transaction():
-                connection.execute(statement.sql.encode())
-        except psycopg.Error as failure:
-            error = translate(failure, what, statement.revision, statement.headline)
-            if isinstance(error, (ConnectionLost, Cancelled)):
-                raise error from failure
-            tried.append(replace(statement, duration_seconds=time.monotonic() - began))
-            to_blame = offenders(connection, department, statement.sql, failure)
+    trial = Trial(connection, department, plan, what)
+    for number, _ in enumerate(plan.legs, 1):
+        if not trial.go(number):
             break
-        took = time.monotonic() - began
-        later = look(connection, department, sight)
-        effects, sight = sight.until(later, there), later
-        tried.append(replace(statement, effects=effects, duration_seconds=took))
-    if error is None:
-        error, to_blame = _at_commit(connection, department, known, what)
-    took = sum(statement.duration_seconds or 0 for statement in tried)
-    drops = _drops(before, catalogue.columns(connection, department.schema))
-    return Rehearsal(department, (*tried, *planned[len(tried) :]), drops, took, error, to_blame)
+    return trial.rehearsal
 
 
 def _at_commit(
@@ -144,7 +155,7 @@ def _at_commit(
 ) -> tuple[FedschemaError | None, Offenders | None]:
     """Look what COMMIT would say, which never comes, and whether the rows meet the foreign keys that are new.
 
-    Constraints that wait for COMMIT are asked now. The rows themselves PostgreSQL has not seen: `offenders.against`.
+    Constraints that wait for COMMIT are asked now. The rows themselves PostgreSQL has not seen.
     """
     try:
         with connection.transaction():
@@ -154,26 +165,7 @@ def _at_commit(
         if isinstance(error, (ConnectionLost, Cancelled)):
             raise error from failure
         return error, None
-    for reference in sorted(references(connection, department) - known, key=lambda one: one.name):
-        if found := against(connection, department, reference):
-            return ReferencesUnmet(what, f"{reference.name} of {reference.table}", str(found)), found
-    return None, None
-
-
-def _drops(before: list[catalogue.Column], after: list[catalogue.Column]) -> tuple[str, ...]:
-    remaining = {column.key for column in after}
-    tables = {column.table_oid for column in after}
-    gone = [column for column in before if column.key not in remaining]
-    return tuple(
-        sorted(
-            {
-                f"column {column.table_name}.{column.column_name}"
-                if column.table_oid in tables
-                else f"table {column.table_name}"
-                for column in gone
-            }
-        )
-    )
+    return unmet(connection, department, known, what) or (None, None)
 
 
 def rehearse_live(
@@ -184,28 +176,27 @@ def rehearse_live(
     Args:
         connection: an autocommit connection, used by nobody else meanwhile.
         department: which one.
-        plan: what to try; a department that is elsewhere has failed.
+        plan: what to try, all legs in one transaction; a department that is elsewhere has failed.
         confirmation: whether rows may be lost.
         pace: how long it waits for locks and holds them. It is not tried again.
 
     Raises:
         ConnectionLost
     """
-    planned = untried(department, plan)
-    tried: list[Rehearsal] = []
     what = f"rehearsal of department {department}"
-    began = time.monotonic()
+    trial = Trial(connection, department, plan, f"rehearsal of the {batches.migration(department, plan).what}")
     try:
         with pace.held_briefly(connection, department), owner_transaction(connection, what, rollback=True):
             pace.apply(connection)
             refuse_collateral(department, plan, confirmation)
-            _try(connection, department, plan, confirmation, tried)
+            _try(connection, department, plan, confirmation, trial)
     except ConnectionLost:
         raise
+    except LockHeldTooLong as error:  # who was cancelled for that is no reason of its own
+        return replace(trial.rehearsal, error=error)
     except FedschemaError as error:
-        known = tried[0] if tried else Rehearsal(department, planned, duration_seconds=time.monotonic() - began)
-        return replace(known, error=known.error or error)
-    return tried[0]
+        trial.error = trial.error or error
+    return trial.rehearsal
 
 
 def _try(
@@ -213,18 +204,40 @@ def _try(
     department: Department,
     plan: Plan,
     confirmation: Confirmation,
-    tried: list[Rehearsal],
+    trial: Trial,
 ) -> None:
     """Try it, and look what of value would go if nobody said that it may."""
 
     def once() -> None:
-        what = f"rehearsal of the {batches.migration(department, plan).what}"
-        tried.append(rehearse(connection, department, plan, what))
+        _go_in_one(connection, department, plan, trial)
 
     if confirmation.given or not losses.may_lose_rows(plan.script(department)):
         once()
         return
     try:
-        losses.refuse_losses(connection, department, once, confirmation.hint)
+        losses.refuse_losses(connection, department, plan, once, confirmation.hint)
     except NeedsConfirmation as refused:
-        tried[0] = replace(tried[0], error=tried[0].error or refused)
+        trial.error = trial.error or refused
+
+
+def _go_in_one(connection: psycopg.Connection, department: Department, plan: Plan, trial: Trial) -> None:
+    """Try all legs in one transaction, but for what a release does outside, where that would take long."""
+    for number, leg in enumerate(plan.legs, 1):
+        revision = leg.steps[0].revision
+        apart = leg.nontransactional(department)
+        if apart is not None and catalogue.holds_nothing(connection, department.schema, apart.table):
+            apart = None
+        if isinstance(apart, Backfill):
+            trial.untried_from = revision
+            trial.notes.append(
+                f"from revision {revision} on nothing was tried: it changes the rows of {apart.table} outside the "
+                "transaction, a few at a time"
+            )
+            return
+        if number > 1:
+            trial.notes.append(
+                f"revision {revision} was tried in the transaction of those before it: of the locks that this holds "
+                "already none is seen a second time, as it is by: fedschema upgrade --plan"
+            )
+        if not trial.go(number, apart):
+            return

@@ -73,6 +73,7 @@ class Release:
         canaries: how many go first and are checked before the others begin; 0 for none.
         jobs: how many connections share the work; None for what the server has room for.
         pace: how hard it may press.
+        replans: a department that is taken elsewhere while it runs is planned for anew; False for a sealed plan.
     """
 
     direction: Direction
@@ -85,6 +86,7 @@ class Release:
     canaries: int = 0
     jobs: int | None = None
     pace: Pace = Pace()  # noqa: RUF009 - it is frozen
+    replans: bool = True
 
     def confirms(self, department: Department) -> bool:
         """Tell whether a department's rows may be lost."""

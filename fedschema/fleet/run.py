@@ -16,7 +16,7 @@ from fedschema.connections import connect, owner_transaction
 from fedschema.department import Department
 from fedschema.errors import CanaryFailed, DepartmentMoved, FedschemaError, NeedsConfirmation
 from fedschema.fleet.alembic_road import OrdinaryRoad, run_with_alembic
-from fedschema.fleet.apart import Manner, Reach
+from fedschema.fleet.apart import Manner
 from fedschema.fleet.contracts import held_back, require_everybody
 from fedschema.fleet.release import Ask, Direction, Outcome, Release, Result
 from fedschema.fleet.schedule import waves
@@ -24,6 +24,7 @@ from fedschema.fleet.transaction import Confirmation
 from fedschema.fleet.voyage import Voyage, go
 from fedschema.plans import Plan
 from fedschema.positions import Position, position_of
+from fedschema.reach import Reach
 from fedschema.versions import Heads
 from fedschema.workers import Halt, Workers
 
@@ -51,24 +52,22 @@ class Run:
     """One release over the departments that were chosen: known before it begins, and then run once.
 
     Attributes:
-        conninfo: the database.
+        reach: the database.
         compiler: the project.
         release: what is asked for.
         positions: where each department is.
         plans: the way of each, or why there is none.
         sizes: of each, in pages, where canaries are to be chosen.
         jobs: how many connections share the work.
-        direct: the database past a pooler, for what needs a session of its own; None where there is no pooler.
     """
 
-    conninfo: str
+    reach: Reach
     compiler: Compiler
     release: Release
     positions: Mapping[Department, Position]
     plans: Mapping[Department, Plan | FedschemaError]
     sizes: Mapping[Department, int]
     jobs: int
-    direct: str | None = None
 
     @property
     def departments(self) -> list[Department]:
@@ -122,7 +121,7 @@ class Run:
                 failures.count()  # before this worker begins with the next one
             return result
 
-        for department, result in Workers(self.conninfo, self.jobs, work, halt).run(wave):
+        for department, result in Workers(self.reach.conninfo, self.jobs, work, halt).run(wave):
             if ask is None or not _is_to_be_asked(result, ask):
                 yield result
                 continue
@@ -136,7 +135,7 @@ class Run:
         assert isinstance(refused.error, NeedsConfirmation)  # noqa: S101 - the others are not asked about
         if halt.stopping or not ask(department, refused.error):
             return refused
-        with connect(self.conninfo) as connection, halt.covering(connection):
+        with connect(self.reach.conninfo) as connection, halt.covering(connection):
             return self._take(connection, department, halt, confirmed=True)
 
     def _take(self, connection: psycopg.Connection, department: Department, halt: Halt, *, confirmed: bool) -> Result:
@@ -176,7 +175,7 @@ class Run:
         hint = None if confirmed else release.hint
         way = (release.direction.value, release.destination)
         with self.compiler.alembic:
-            road = OrdinaryRoad(self.conninfo, self.direct, self.compiler.project.ini, *way, hint)
+            road = OrdinaryRoad(self.reach, self.compiler.project.ini, *way, hint)
             run_with_alembic(road, department)
 
     def _voyage(
@@ -184,7 +183,7 @@ class Run:
     ) -> Voyage:
         release = self.release
         return Voyage(
-            Reach(self.conninfo, self.direct),
+            self.reach,
             department,
             plan,
             Manner(Confirmation(confirmed, release.hint), release.pace, halt),
@@ -196,19 +195,18 @@ class Run:
         """Plan for a department that somebody took elsewhere meanwhile; +1 from there is not what was meant.
 
         Raises:
-            DepartmentMoved: it was to go so many revisions on from where it was.
+            DepartmentMoved: it was to go so many revisions on from where it was, or by a plan that was sealed.
             ContractBlocked: on the way from there is a contract step that has to wait.
         """
-        if self.release.is_relative:
-            where = ", ".join(heads) or "base"
-            raise DepartmentMoved(
-                f"department {department} was taken to {where} meanwhile; nothing was changed",
-                f"fedschema status {department}",
-            )
+        if self.release.is_relative or not self.release.replans:
+            raise DepartmentMoved.to(department.id, heads)
         plan = self.release.plan(self.compiler, department, heads)
         goes_up = self.release.direction is Direction.UPGRADE
         if goes_up and (contracts := held_back(self.compiler, [step.revision for step in plan.steps])):
-            with connect(self.conninfo) as connection, owner_transaction(connection, "reading where departments are"):
+            with (
+                connect(self.reach.conninfo) as connection,
+                owner_transaction(connection, "reading where departments are"),
+            ):
                 require_everybody(connection, self.compiler, contracts)
         return plan
 
@@ -226,7 +224,7 @@ class Run:
                 yield result
 
     def _holes(self, departments: list[Department]) -> set[Hole]:
-        with connect(self.conninfo) as connection, owner_transaction(connection, "checking the canaries"):
+        with connect(self.reach.conninfo) as connection, owner_transaction(connection, "checking the canaries"):
             return set(checks.run(connection, self.compiler.templates, departments))
 
 

@@ -17,8 +17,9 @@ from fedschema.compiler import Compiler
 from fedschema.connections import owner_transaction
 from fedschema.department import Department
 from fedschema.errors import NotRehearsable
+from fedschema.fleet.findings import Rehearsal
 from fedschema.fleet.pace import Pace
-from fedschema.fleet.rehearsal import Rehearsal, rehearse
+from fedschema.fleet.rehearsal import rehearse
 from fedschema.plans import Plan
 from fedschema.versions import Heads
 

@@ -77,7 +77,7 @@ def _attempt(
         refuse_collateral(department, plan, confirmation)
         if not confirmation.given and losses.may_lose_rows(plan.script(department)):
             rehearsal = _rehearsal(connection, batch, plan)
-            losses.refuse_losses(connection, department, rehearsal, confirmation.hint, plan.carried)
+            losses.refuse_losses(connection, department, plan, rehearsal, confirmation.hint)
         with references_met(connection, department, plan, batch.what):
             batches.execute(connection, batch, plan)
 

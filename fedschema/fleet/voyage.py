@@ -16,9 +16,10 @@ from fedschema import registry
 from fedschema.connections import connect, owner_transaction
 from fedschema.department import Department
 from fedschema.errors import ConnectionLost, DepartmentMoved
-from fedschema.fleet.apart import Manner, Reach, run_leg
+from fedschema.fleet.apart import Manner, run_leg
 from fedschema.fleet.transaction import refuse_collateral
 from fedschema.plans import Plan
+from fedschema.reach import Reach
 from fedschema.versions import Heads
 
 #: How often another command may be first, or a connection be lost, before it is given up.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from alembic.operations import MigrateOperation, Operations
 
+from fedschema import statements
 from fedschema.nontransactional import Backfill
-from fedschema.operations.target import execute_rendered, target_of
+from fedschema.operations.target import execute_sql, render, target_of
 from fedschema.rendering import SqlText
 
 
@@ -42,6 +43,8 @@ class BackfillOp(MigrateOperation):
         """
         if batch_rows < 1 or pause < 0 or not assign.strip() or not where.strip():
             raise ValueError("a backfill needs assign, where, batch_rows of at least 1 and a pause of at least 0")
+        if any(len(statements.split(text)) != 1 for text in (assign, where)):
+            raise ValueError("a backfill has one statement: assign and where are pieces of an UPDATE")
         operations.invoke(cls(Backfill(table, assign.strip(), where.strip(), batch_rows, pause)))
 
 
@@ -50,5 +53,6 @@ def _backfill(operations: Operations, operation: BackfillOp) -> None:
     todo = operation.todo
     # The revision's own SQL, as in a template of its own.
     own = {"assignments": SqlText(todo.assignments), "condition": SqlText(todo.condition)}
-    execute_rendered(operations, "tenant/department/backfill", table=todo.table, **own)
-    target_of(operations).nontransactional.append(todo)
+    text = render(operations, "tenant/department/backfill", table=todo.table, **own)
+    execute_sql(operations, text)
+    target_of(operations).nontransactional.append((todo, text))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from alembic.operations import MigrateOperation, Operations
 
-from fedschema.operations.target import execute_rendered, written
+from fedschema.operations.target import execute_rendered, target_of, written
 
 _CHECK = re.compile(r"\s*CHECK\s*\(", re.IGNORECASE)
 
@@ -127,6 +127,8 @@ def _drop(operations: Operations, operation: DropTenantConstraintOp) -> None:
 def _validate(operations: Operations, operation: ValidateTenantConstraintOp) -> None:
     names = {"table": operation.constraint.table, "constraint": operation.constraint.constraint}
     execute_rendered(operations, "tenant/department/validate_constraint", **names)
+    # Whatever locks the steps before it took would be held while PostgreSQL looks.
+    target_of(operations).begins_leg = True
 
 
 @Operations.implementation_for(UnvalidateTenantConstraintOp)

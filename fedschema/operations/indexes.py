@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from alembic.operations import MigrateOperation, Operations
 
+from fedschema import statements
 from fedschema.nontransactional import IndexChange
-from fedschema.operations.target import department_of, execute_rendered, target_of
+from fedschema.operations.target import department_of, execute_sql, render, target_of
 from fedschema.rendering import quote_identifier
 
 _CREATE = re.compile(
@@ -69,12 +70,11 @@ class DropIndexConcurrentlyOp(_IndexOperation):
 
 @Operations.implementation_for(CreateIndexConcurrentlyOp)
 def _create(operations: Operations, operation: CreateIndexConcurrentlyOp) -> None:
-    target, made = target_of(operations), operation.index
-    text = target.templates.render(made.template, department=department_of(operations))
-    execute_rendered(operations, made.template)
-    target.nontransactional.append(
-        IndexChange(made.table, made.index, _concurrently(operations, made, text), builds=True)
-    )
+    made = operation.index
+    text = render(operations, made.template)
+    change = IndexChange(made.table, made.index, _concurrently(operations, made, text), builds=True)
+    execute_sql(operations, text)
+    target_of(operations).nontransactional.append((change, text))
 
 
 def _concurrently(operations: Operations, made: ConcurrentIndex, text: str) -> str:
@@ -86,7 +86,8 @@ def _concurrently(operations: Operations, made: ConcurrentIndex, text: str) -> s
     schema = quote_identifier(department_of(operations).schema)
     start = f"{quote_identifier(made.index)} ON {schema}.{quote_identifier(made.table)}"
     found = _CREATE.match(text)
-    if found is None or not " ".join(found[2].split()).startswith(start):
+    named = found is not None and re.match(rf'{re.escape(start)}(?![\w$"])', " ".join(found[2].split()))
+    if found is None or not named or len(statements.split(text)) != 1:
         raise ValueError(f"{made.template} has to be CREATE [UNIQUE] INDEX {start} … and nothing else")
     return f"{found[1]} CONCURRENTLY {found[2]}"
 
@@ -94,7 +95,8 @@ def _concurrently(operations: Operations, made: ConcurrentIndex, text: str) -> s
 @Operations.implementation_for(DropIndexConcurrentlyOp)
 def _drop(operations: Operations, operation: DropIndexConcurrentlyOp) -> None:
     gone = operation.index
-    execute_rendered(operations, "tenant/department/drop_index", index=gone.index)
+    text = render(operations, "tenant/department/drop_index", index=gone.index)
+    execute_sql(operations, text)
     name = f"{quote_identifier(department_of(operations).schema)}.{quote_identifier(gone.index)}"
     change = IndexChange(gone.table, gone.index, f"DROP INDEX CONCURRENTLY IF EXISTS {name}", builds=False)
-    target_of(operations).nontransactional.append(change)
+    target_of(operations).nontransactional.append((change, text))

@@ -63,7 +63,7 @@ class ColumnPair:
         self._require_bare(operations, leaving)
         execute_rendered(operations, "tenant/department/let_go", table=self.table, keeper=self.keeper)
         execute_rendered(operations, "tenant/department/drop_column", table=self.table, column=leaving)
-        target_of(operations).carried.append((self.table, leaving))
+        target_of(operations).carried.append((self.table, leaving, staying))
 
     def _require_bare(self, operations: Operations, column: str) -> None:
         """Refuse to drop a column with an index or a constraint on it."""

@@ -15,7 +15,7 @@ from fedschema.rendering import SqlText, Templates
 OPTION = "fedschema_target"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RevisionTarget:
     """The department that a revision is applied to, and the templates it is rendered from.
 
@@ -23,15 +23,17 @@ class RevisionTarget:
         templates: the project's SQL templates.
         department: None while the control plane itself is migrated.
         walls: filled by the operations: the walls of each table that stands after the revisions that ran.
-        nontransactional: filled by the operations: what they want done outside the transaction.
-        carried: filled by the operations: columns that go and whose values another one has, each with its table.
+        nontransactional: filled by the operations: what they want done outside the transaction, with its ordinary SQL.
+        carried: filled by the operations: columns that go and whose values another has: table, column, the other.
+        begins_leg: set by an operation that takes long: what was done before it is to be committed first.
     """
 
     templates: Templates
     department: Department | None = None
     walls: dict[str, Wall] = field(default_factory=dict)
-    nontransactional: list[Nontransactional] = field(default_factory=list)
-    carried: list[tuple[str, str]] = field(default_factory=list)
+    nontransactional: list[tuple[Nontransactional, str]] = field(default_factory=list)
+    carried: list[tuple[str, str, str]] = field(default_factory=list)
+    begins_leg: bool = False
 
 
 def target_of(operations: Operations) -> RevisionTarget:

@@ -1,5 +1,6 @@
 """The SQL that makes a department's objects as they should be."""
 
+from fedschema.repairs.place import Answer
 from fedschema.repairs.planning import Repair, plan_repairs
 
-__all__ = ["Repair", "plan_repairs"]
+__all__ = ["Answer", "Repair", "plan_repairs"]

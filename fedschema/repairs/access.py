@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from fedschema.differences import Fault
 from fedschema.rendering import quote_identifier
 from fedschema.repairs.place import Answer, Place, safe, unsafe
@@ -11,11 +9,11 @@ from fedschema.repairs.place import Answer, Place, safe, unsafe
 
 def policy(place: Place) -> Answer:
     """Mend a policy: it is dropped and made."""
-    drop = f"DROP POLICY {place.own_name} ON {place.table}"
+    drop = f"DROP POLICY {place.own} ON {place.table}"
     if place.fault is Fault.FOREIGN:
         return safe(drop)
     wanted = place.wanted
-    create = f"CREATE POLICY {place.own_name} ON {place.table}"
+    create = f"CREATE POLICY {place.own} ON {place.table}"
     create += f" AS {'PERMISSIVE' if wanted['permissive'] else 'RESTRICTIVE'} FOR {_COMMANDS[str(wanted['for'])]}"
     create += f" TO {wanted['to']}"
     if wanted.get("using"):
@@ -29,16 +27,10 @@ def policy(place: Place) -> Answer:
 _COMMANDS = {"*": "ALL", "r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELETE"}
 
 
-_PRIVILEGE = re.compile(r"\A(?P<who>.+?) on (?P<what>schema|table|sequence|function) (?P<name>.+)\Z", re.DOTALL)
-
-
 def privilege(place: Place) -> Answer:
     """Mend a privilege: what one role may do with one object."""
-    found = _PRIVILEGE.match(place.difference.thing.name)
-    if found is None:
-        return unsafe("it has to be looked at")
-    who = "PUBLIC" if found["who"] == "PUBLIC" else quote_identifier(found["who"])
-    target = f"{_KEYWORDS[found['what']]} {_target(place, found['what'], found['name'])}"
+    who, what = place.own, place.part("what")
+    target = f"{_KEYWORDS[what]} {place.part('table') if what == 'schema' else place.table}"
     statements = []
     if place.fault is not Fault.MISSING:
         statements.append(f"REVOKE ALL ON {target} FROM {who}")
@@ -58,24 +50,12 @@ _GRANTABLE = " WITH GRANT OPTION"
 _KEYWORDS = {"schema": "SCHEMA", "table": "TABLE", "sequence": "SEQUENCE", "function": "ROUTINE"}
 
 
-def _target(place: Place, what: str, name: str) -> str:
-    if what == "schema":
-        return quote_identifier(name)
-    if what == "function":
-        routine, _, arguments = name.partition("(")
-        return f"{place.qualified(routine)}({arguments}"
-    return place.qualified(name)
-
-
 def default_privilege(place: Place) -> Answer:
     """Mend a default privilege: only whoever made it can take it away."""
-    who, _, maker = place.difference.thing.name.removesuffix(" makes").partition(" on what ")
-    grantee = "PUBLIC" if who == "PUBLIC" else quote_identifier(who)
     kinds = {one.split(" ")[0] for one in str((place.difference.found or {}).get("granted", "")).split(", ")}
-    alter = f"ALTER DEFAULT PRIVILEGES FOR ROLE {quote_identifier(maker)}"
-    schema = quote_identifier(place.department.schema)
+    alter = f"ALTER DEFAULT PRIVILEGES FOR ROLE {place.part('maker')}"
     statements = (
-        f"{alter} IN SCHEMA {schema} REVOKE ALL ON {_DEFAULTS[kind]} FROM {grantee}"
+        f"{alter} IN SCHEMA {place.schema} REVOKE ALL ON {_DEFAULTS[kind]} FROM {place.own}"
         for kind in sorted(kinds & _DEFAULTS.keys())
     )
     return unsafe("whoever made it has to take it away", *statements)

@@ -40,7 +40,7 @@ def unsafe(reason: str, *statements: str) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A difference, and the names in it, quoted."""
+    """A difference whose names can be told apart, as they go into SQL."""
 
     department: Department
     difference: Difference
@@ -60,16 +60,26 @@ class Place:
         """What is not alike: how it should be, and how it is."""
         return self.difference.changes
 
-    def qualified(self, name: str) -> str:
-        """Return a name of the department's schema, qualified and quoted."""
-        return f"{quote_identifier(self.department.schema)}.{quote_identifier(name)}"
+    @property
+    def schema(self) -> str:
+        """The department's schema, quoted."""
+        return quote_identifier(self.department.schema)
+
+    def part(self, key: str) -> str:
+        """Return one of the names in it, quoted as the server did; see `Thing.parts`."""
+        return self.difference.thing.parts[key]
 
     @property
-    def own_name(self) -> str:
-        """The first part of ``isolation on contacts``, quoted."""
-        return quote_identifier(self.difference.thing.name.rpartition(" on ")[0])
+    def own(self) -> str:
+        """Its own name, quoted."""
+        return self.part("own")
+
+    @property
+    def itself(self) -> str:
+        """The object, qualified; with its arguments where it is a function."""
+        return f"{self.schema}.{self.own}{self.difference.thing.parts.get('arguments', '')}"
 
     @property
     def table(self) -> str:
-        """The second part of ``isolation on contacts``, qualified."""
-        return self.qualified(self.difference.thing.name.rpartition(" on ")[2])
+        """What it is on, qualified; with its arguments where that is a function."""
+        return f"{self.schema}.{self.part('table')}{self.difference.thing.parts.get('arguments', '')}"

@@ -16,24 +16,13 @@ from fedschema.repairs.place import Answer, Place, unsafe
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What mends a difference.
-
-    Attributes:
-        difference: which one.
-        statements: the SQL, in order; empty where a person has to look.
-        safe: no row can be lost by it.
-        last: what has to come after all other repairs: who has given a thing away cannot grant it.
-        reason: why it is not safe, or why there is none.
-    """
+    """What mends a difference."""
 
     difference: Difference
-    statements: tuple[str, ...]
-    safe: bool
-    reason: str | None = None
-    last: tuple[str, ...] = ()
+    answer: Answer
 
 
-#: In which order kinds are made: what others stand on comes first.
+#: In which order kinds are made: mostly, what others stand on comes first.
 _ORDER = (
     "schema",
     "function",
@@ -50,8 +39,7 @@ _ORDER = (
 
 def plan_repairs(department: Department, differences: Sequence[Difference]) -> list[Repair]:
     """Return what mends each difference, in an order in which it can be run."""
-    answers = ((one, _repair(department, one)) for one in differences)
-    made = [Repair(one, answer.statements, answer.safe, answer.reason, answer.last) for one, answer in answers]
+    made = [Repair(one, _repair(department, one)) for one in differences]
     return sorted(made, key=lambda repair: _place(repair.difference))
 
 
@@ -66,7 +54,7 @@ def _place(difference: Difference) -> tuple[int, int]:
 
 def _repair(department: Department, difference: Difference) -> Answer:
     make = _MAKERS.get(difference.thing.kind)
-    if make is None:
+    if make is None or (difference.thing.kind != "schema" and not difference.thing.parts):
         return unsafe("there is no repair for this kind of object: look at it")
     return make(Place(department, difference))
 

@@ -6,31 +6,35 @@ from collections.abc import Iterator, Mapping
 
 from fedschema.differences import Fault
 from fedschema.inspection import Definition
-from fedschema.rendering import quote_identifier, quote_literal
+from fedschema.rendering import quote_literal
 from fedschema.repairs.place import Answer, Place, safe, unsafe
+
+_HANDED_OVER = "whoever owns it has to hand it over"
 
 
 def schema(place: Place) -> Answer:
-    """Mend a schema: its owner."""
-    return safe(f"ALTER SCHEMA {quote_identifier(place.department.schema)} OWNER TO {place.wanted['owner']}")
+    """Mend a schema: only whoever owns it can hand it over."""
+    return unsafe(_HANDED_OVER, f"ALTER SCHEMA {place.schema} OWNER TO {place.wanted['owner']}")
 
 
 def table(place: Place) -> Answer:
-    """Mend a table: its owner and its row-level security; one that is not ours may hold rows."""
-    name = place.qualified(place.difference.thing.name)
+    """Mend a table: its row-level security; one that is not ours may hold rows."""
     if place.fault is Fault.FOREIGN:
-        return unsafe("it may hold rows", f"DROP TABLE {name}")
+        return unsafe("it may hold rows", f"DROP TABLE {place.itself}")
     if place.fault is Fault.MISSING:
-        return safe(f"CREATE TABLE {name} ()", *_table_flags(name, place.wanted))
+        if place.wanted.get("partitioned"):
+            return unsafe("how it is partitioned is not known")
+        return safe(f"CREATE TABLE {place.itself} ()", *_table_flags(place.itself, place.wanted))
     changed = {key: wanted for key, (wanted, _) in place.changes.items()}
-    if set(changed) - {"owner", "row-level security", "forced row-level security"}:
-        return unsafe("it is another kind of table", *_table_flags(name, changed))
-    return safe(*_table_flags(name, changed))
+    statements = [*_table_flags(place.itself, changed)]
+    if "owner" in changed:
+        return unsafe(_HANDED_OVER, f"ALTER TABLE {place.itself} OWNER TO {changed['owner']}", *statements)
+    if others := set(changed) - {"row-level security", "forced row-level security"}:
+        return unsafe(f"its {', '.join(sorted(others))} has to be looked at", *statements)
+    return safe(*statements)
 
 
 def _table_flags(name: str, wanted: Mapping[str, object]) -> Iterator[str]:
-    if "owner" in wanted:
-        yield f"ALTER TABLE {name} OWNER TO {quote_identifier(str(wanted['owner']))}"
     if "row-level security" in wanted:
         yield f"ALTER TABLE {name} {'ENABLE' if wanted['row-level security'] else 'DISABLE'} ROW LEVEL SECURITY"
     if "forced row-level security" in wanted:
@@ -39,17 +43,16 @@ def _table_flags(name: str, wanted: Mapping[str, object]) -> Iterator[str]:
 
 def column(place: Place) -> Answer:
     """Mend a column: its default and NOT NULL; its type is for a person to change."""
-    table, _, column = place.difference.thing.name.partition(".")
-    alter = f"ALTER TABLE {place.qualified(table)}"
-    name = quote_identifier(column)
+    alter, name = f"ALTER TABLE {place.table}", place.own
     if place.fault is Fault.FOREIGN:
         return unsafe("it may hold something", f"{alter} DROP COLUMN {name}")
     if place.fault is Fault.MISSING:
-        return safe(f"{alter} ADD COLUMN {name} {_column_definition(place.wanted)}")
+        add = f"{alter} ADD COLUMN {name} {_column_definition(place.wanted)}"
+        return unsafe("the rows that are there would have no value", add) if _needs_a_value(place) else safe(add)
     statements: list[str] = []
     reason: str | None = None
     for key, (wanted, _) in place.changes.items():
-        if key == "default":
+        if key == "default" and not place.wanted.get("generated"):
             action = f"SET DEFAULT {wanted}" if wanted is not None else "DROP DEFAULT"
             statements.append(f"{alter} ALTER COLUMN {name} {action}")
         elif key == "not null":
@@ -60,6 +63,13 @@ def column(place: Place) -> Answer:
         else:
             reason = f"its {key} has to be looked at"
     return unsafe(reason, *statements) if reason else safe(*statements)
+
+
+def _needs_a_value(place: Place) -> bool:
+    """Tell whether a column that is added has to hold a value in rows that may be there, and gets none."""
+    wanted = place.wanted
+    given = wanted.get("default") is not None or wanted.get("identity")
+    return bool(wanted.get("not null")) and not given and not place.difference.part_of_missing
 
 
 def _column_definition(wanted: Definition) -> str:
@@ -86,15 +96,13 @@ def sequence(place: Place) -> Answer:
 
 def view(place: Place) -> Answer:
     """Mend a view: one that is not ours goes; it holds no rows."""
-    drop = f"DROP VIEW {place.qualified(place.difference.thing.name)}"
+    drop = f"DROP VIEW {place.itself}"
     return safe(drop) if place.fault is Fault.FOREIGN else unsafe("a view has to be looked at")
 
 
 def comment(place: Place) -> Answer:
     """Mend a comment: its text."""
-    table, _, column = place.difference.thing.name.partition(".")
-    what = (
-        f"COLUMN {place.qualified(table)}.{quote_identifier(column)}" if column else f"TABLE {place.qualified(table)}"
-    )
+    what = place.part("what")
+    target = f"{what.upper()} {place.table}" + (f".{place.own}" if what == "column" else "")
     text = None if place.fault is Fault.FOREIGN else str(place.wanted["text"])
-    return safe(f"COMMENT ON {what} IS {quote_literal(text)}")
+    return safe(f"COMMENT ON {target} IS {quote_literal(text)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 import pytest
@@ -14,9 +15,16 @@ from fedschema import drift, inspection
 from fedschema.compiler import Compiler
 from fedschema.connections import owner_transaction
 from fedschema.department import Department
+from fedschema.drift import Drift
+from fedschema.errors import DepartmentMoved, ReferencesUnmet, StatementFailed
+from fedschema.validation import validate
 from tests.cli.typing_in import type_in
 from tests.conftest import PROJECT, Database, Server
+from tests.fleet.conftest import SCHEMA
+from tests.migrations.conftest import CopiedProject, copied_project
 from tests.validation.conftest import fresh_database
+
+__all__ = ["copied_project"]
 
 HR = Department("hr")
 
@@ -180,8 +188,6 @@ CASES = {
     "function dropped": _mended(
         "DROP FUNCTION search_documents",
         "function search_documents(query text, max_results integer) is missing",
-        "privilege federation_admin_role on function search_documents(query text, max_results integer) is missing",
-        "privilege hr_role on function search_documents(query text, max_results integer) is missing",
     ),
     "function changed": _mended(
         "ALTER FUNCTION archive_old_conversation_history() SECURITY DEFINER",
@@ -190,7 +196,6 @@ CASES = {
     "function added": _mended(
         "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "function mine() is not ours",
-        "privilege PUBLIC on function mine() is not ours",
     ),
     "owner": _left(
         "ALTER TABLE contacts OWNER TO postgres",
@@ -202,7 +207,7 @@ CASES = {
     "view added": _mended("CREATE VIEW mine AS SELECT 1 AS one", "view mine is not ours"),
     "type added": _left("CREATE TYPE mood AS ENUM ('sad')", "DROP TYPE mood", "object type mood is not ours"),
     "sequence added": _left("CREATE SEQUENCE mine", "DROP SEQUENCE mine", "sequence mine is not ours"),
-    "comment": _mended("COMMENT ON TABLE contacts IS 'mine'", "comment contacts is not ours"),
+    "comment": _mended("COMMENT ON TABLE contacts IS 'mine'", "comment on table contacts is not ours"),
     "unlogged": _left(
         "ALTER TABLE contacts SET UNLOGGED",
         "ALTER TABLE contacts SET LOGGED",
@@ -230,6 +235,12 @@ def _named(database: Database) -> list[str]:
     return [str(one) for one in hr.differences if not one.part_of_missing]
 
 
+def _repaired(database: Database, conninfo: str | None = None) -> Drift:
+    """Compare hr, repair it, and return how it compares then."""
+    (before,) = drift.examine(database.conninfo, database.compiler, [HR])
+    return drift.repair(conninfo or database.conninfo, database.compiler, before)
+
+
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_each_difference_is_named_and_mended(fleet: Database, case: Case) -> None:
     _do(fleet, case.done)
@@ -238,12 +249,13 @@ def test_each_difference_is_named_and_mended(fleet: Database, case: Case) -> Non
         assert len(named) == len(case.named), named
         for line, beginning in zip(sorted(named), sorted(case.named), strict=True):
             assert line.startswith(beginning) if beginning.endswith(" is") else line == beginning
-        if case.undo is None:
-            after = drift.repair(fleet.conninfo, fleet.compiler, HR)
-            assert [str(one) for one in after.differences] == []
+        after = [str(one) for one in _repaired(fleet).differences]
+        assert after == ([] if case.undo is None else named)
     finally:
         if case.undo:
             _do(fleet, case.undo)
+        else:
+            _repaired(fleet)
     assert _named(fleet) == []
 
 
@@ -302,7 +314,7 @@ def test_repair_that_fails_changes_nothing(fleet: Database) -> None:
         named = _named(fleet)
     finally:
         _do(fleet, "DELETE FROM contacts")
-        drift.repair(fleet.conninfo, fleet.compiler, HR)
+        _repaired(fleet)
 
     assert done.status == 1
     assert "contacts_department_check" in done.stderr
@@ -316,7 +328,7 @@ def test_repair_that_fails_changes_nothing(fleet: Database) -> None:
 
 def test_repair_is_on_record(fleet: Database) -> None:
     _do(fleet, "DROP INDEX idx_tool_calls_status")
-    drift.repair(fleet.conninfo, fleet.compiler, HR)
+    _repaired(fleet)
     with fleet.connect() as connection:
         row = connection.execute(
             "SELECT source_department_id, details FROM federation.security_audit WHERE event_type = 'SCHEMA_REPAIRED' "
@@ -343,7 +355,7 @@ def test_department_at_another_revision_is_compared_with_that(fleet: Database) -
         _do(fleet, "DROP TABLE notifications")
         assert _named(fleet) == ["table notifications is missing"]
     finally:
-        drift.repair(fleet.conninfo, fleet.compiler, HR)
+        _repaired(fleet)
         assert type_in("upgrade", "hr", url=fleet.url).status == 0
     assert _named(fleet) == []
 
@@ -369,3 +381,209 @@ def test_department_that_somebody_holds_is_told_and_keeps_no_other_waiting(fleet
     assert not hr.ok
     assert hr.problem is not None
     assert hr.problem.code == "lock_timeout"
+
+
+# ------------------------------------------------------------------------------------------------- what must not happen
+
+#: A function of a department that was let make things, whose name is more than a name.
+HOSTILE = """
+    GRANT CREATE ON SCHEMA hr_tenant TO hr_role;
+    SET ROLE hr_role;
+    CREATE FUNCTION hr_tenant.z(int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+    CREATE FUNCTION hr_tenant."z(int4);RESET ROLE;ALTER ROLE hr_role SUPERUSER;END;--"() RETURNS int
+        LANGUAGE sql AS 'SELECT 1';
+    REVOKE EXECUTE ON FUNCTION hr_tenant."z(int4);RESET ROLE;ALTER ROLE hr_role SUPERUSER;END;--"() FROM PUBLIC;
+    GRANT EXECUTE ON FUNCTION hr_tenant.z(int) TO sales_role;
+    CREATE TABLE hr_tenant."a on b; DROP SCHEMA sales_tenant CASCADE; --" ("x.y on contacts" int);
+    CREATE INDEX "i on contacts; DROP TABLE hr_tenant.contacts; --"
+        ON hr_tenant."a on b; DROP SCHEMA sales_tenant CASCADE; --" ("x.y on contacts");
+    RESET ROLE;
+"""
+
+
+def test_name_that_is_more_than_a_name_runs_nothing(fleet: Database) -> None:
+    _do(fleet, HOSTILE)
+    try:
+        after = _repaired(fleet)
+        with fleet.connect() as connection:
+            row = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = 'hr_role'").fetchone()
+    finally:
+        _do(fleet, 'DROP TABLE IF EXISTS "a on b; DROP SCHEMA sales_tenant CASCADE; --"')
+
+    assert row == (False,)
+    assert [str(one) for one in after.differences] == [
+        'table "a on b; DROP SCHEMA sales_tenant CASCADE; --" is not ours'
+    ]
+    assert _named(fleet) == []
+
+
+def test_one_statement_is_all_that_a_repair_sends(fleet: Database) -> None:
+    with fleet.connect() as connection, owner_transaction(connection, "trying"), pytest.raises(StatementFailed):
+        drift._run(connection, "trying", "SELECT 1; SELECT 2")
+
+
+def test_department_that_was_moved_meanwhile_is_left_alone(fleet: Database) -> None:
+    assert type_in("downgrade", "hr", "--to", "tenant_0003_communication", "--yes", url=fleet.url).status == 0
+    (before,) = drift.examine(fleet.conninfo, fleet.compiler, [HR])
+    assert type_in("upgrade", "hr", url=fleet.url).status == 0
+
+    with pytest.raises(DepartmentMoved):
+        drift.repair(fleet.conninfo, fleet.compiler, before)
+
+    assert _named(fleet) == []
+
+
+def test_foreign_key_is_not_put_back_over_rows_that_do_not_meet_it(
+    copied_project: CopiedProject, fleet: Database
+) -> None:
+    copied_project.add_revision(
+        "tenant",
+        "tenant_9001_about",
+        SCHEMA + 'op.execute(f"ALTER TABLE {schema}.notifications ADD COLUMN about varchar(255) '
+        'CONSTRAINT about_fkey REFERENCES {schema}.contacts (contact_id)")',
+        SCHEMA + 'op.execute(f"ALTER TABLE {schema}.notifications DROP COLUMN about")',
+        after="tenant_0007_retention",
+    )
+    typed = partial(type_in, url=fleet.url, cwd=copied_project.directory)
+    assert typed("upgrade", "hr").status == 0
+    try:
+        _do(fleet, "ALTER TABLE notifications DROP CONSTRAINT about_fkey")
+        _do(
+            fleet,
+            "INSERT INTO notifications (user_id, notification_type, title, about) VALUES ('u', 'n', 't', 'nobody')",
+        )
+        (before,) = drift.examine(fleet.conninfo, copied_project.compiler(), [HR])
+        with pytest.raises(ReferencesUnmet, match="about_fkey"):
+            drift.repair(fleet.conninfo, copied_project.compiler(), before)
+        _do(fleet, "DELETE FROM notifications")
+        assert drift.repair(fleet.conninfo, copied_project.compiler(), before).ok
+    finally:
+        _do(fleet, "DELETE FROM notifications")
+        assert typed("downgrade", "hr", "--to", "-1", "--yes").status == 0
+    assert _named(fleet) == []
+
+
+def test_revision_that_reads_from_the_database_keeps_no_other_from_being_compared(
+    copied_project: CopiedProject, fleet: Database
+) -> None:
+    copied_project.add_revision(
+        "tenant", "tenant_9001_looks", 'op.get_bind().execute(sa.text("SELECT 1"))', after="tenant_0007_retention",
+        online=True,
+    )  # fmt: skip
+    typed = partial(type_in, url=fleet.url, cwd=copied_project.directory)
+    assert typed("upgrade", "hr").status == 0
+    try:
+        hr, sales = drift.examine(fleet.conninfo, copied_project.compiler(), [])
+        validated = validate(fleet.conninfo, copied_project.compiler(), [])
+    finally:
+        assert typed("downgrade", "hr", "--to", "-1", "--yes").status == 0
+
+    assert sales.ok
+    assert hr.problem is not None
+    assert "reads from the database" in hr.problem.message
+    assert validated.ok
+    assert [(remark.check, remark.target) for remark in validated.remarks] == [("schema", "hr")]
+
+
+@pytest.mark.parametrize(
+    "done",
+    [
+        "DROP TABLE conversation_history CASCADE",
+        "CREATE VIEW one AS SELECT 1 AS a; CREATE VIEW another AS SELECT * FROM one",
+        (
+            "DROP TRIGGER set_updated_at ON contacts; CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql "
+            "AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER set_updated_at BEFORE UPDATE ON contacts FOR EACH ROW "
+            "EXECUTE FUNCTION mine()"
+        ),
+        "DROP TABLE contacts",
+        "ALTER TABLE contacts ENABLE ALWAYS TRIGGER set_updated_at",
+    ],
+    ids=["a function's table", "a view on a view", "a trigger's function", "a generated column", "a trigger always on"],
+)
+def test_what_stands_on_others_is_put_back_after_them(fleet: Database, done: str) -> None:
+    _do(fleet, done)
+    assert _named(fleet) != []
+
+    assert [str(one) for one in _repaired(fleet).differences] == []
+
+    assert _named(fleet) == []
+
+
+@pytest.mark.parametrize(
+    ("done", "undone", "reason"),
+    [
+        ("ALTER SEQUENCE conversation_history_id_seq INCREMENT BY 7",
+         "ALTER SEQUENCE conversation_history_id_seq INCREMENT BY 1", "it holds where the numbering is"),
+        ("ALTER TABLE contacts SET (fillfactor = 70)", "ALTER TABLE contacts RESET (fillfactor)",
+         "its options has to be looked at"),
+        ("ALTER TABLE contacts DROP COLUMN contact_id",
+         ("ALTER TABLE contacts ADD COLUMN contact_id varchar(255) NOT NULL; "
+         "ALTER TABLE contacts ADD CONSTRAINT contacts_contact_id_key UNIQUE (contact_id)"),
+         "the rows that are there would have no value"),
+    ],
+    ids=["a sequence", "an option", "a column that has to hold a value"],
+)  # fmt: skip
+def test_what_a_person_has_to_look_at_is_told_why(fleet: Database, done: str, undone: str, reason: str) -> None:
+    _do(fleet, done)
+    try:
+        (hr,) = drift.examine(fleet.conninfo, fleet.compiler, [HR])
+        reasons = [one.answer.reason or "" for one in hr.repairs if not one.answer.safe]
+    finally:
+        _do(fleet, undone)
+
+    assert len(reasons) == 1
+    assert reasons[0].startswith(reason)
+    assert _named(fleet) == []
+
+
+def test_operator_who_is_no_superuser_repairs_what_is_ours(fleet: Database) -> None:
+    fleet.create_login("repairer", "federation_owner")
+    _do(fleet, "DROP INDEX idx_tool_calls_status; CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'; "
+        "CREATE TABLE theirs (id int)")  # fmt: skip
+    try:
+        after = _repaired(fleet, fleet.server.conninfo(fleet.name, "repairer", fleet.passwords["repairer"]))
+    finally:
+        _do(fleet, "DROP TABLE theirs")
+
+    assert [str(one) for one in after.differences] == ["table theirs is not ours"]
+    assert _named(fleet) == []
+
+
+def test_departments_that_differ_alike_are_told_together(fleet: Database) -> None:
+    done = "DROP INDEX {0}.idx_tool_calls_status; CREATE INDEX idx_tool_calls_status ON {0}.tool_calls (status)"
+    with fleet.connect() as connection:
+        for schema in ("hr_tenant", "sales_tenant"):
+            connection.execute(done.format(schema))
+    try:
+        told = type_in("drift", url=fleet.url)
+    finally:
+        assert type_in("drift", "--repair", url=fleet.url).status == 0
+
+    assert len([line for line in told.stdout.splitlines() if line.startswith("hr, sales: ")]) == 1
+    assert told.stdout.splitlines()[-1] == "2 differ"
+
+
+def test_department_with_a_branch_of_its_own_is_compared_with_that(
+    copied_project: CopiedProject, fleet: Database
+) -> None:
+    copied_project.add_revision(
+        "departments/hr",
+        "hr_0001_own",
+        SCHEMA + 'op.execute(f"CREATE INDEX idx_own ON {schema}.contacts (notes)")',
+        SCHEMA + 'op.execute(f"DROP INDEX {schema}.idx_own")',
+        label="hr",
+        depends_on="tenant_0007_retention",
+    )
+    typed = partial(type_in, url=fleet.url, cwd=copied_project.directory)
+    assert typed("upgrade").status == 0
+    try:
+        hr, sales = drift.examine(fleet.conninfo, copied_project.compiler(), [])
+        _do(fleet, "DROP INDEX idx_own")
+        (broken,) = drift.examine(fleet.conninfo, copied_project.compiler(), [HR])
+        _do(fleet, "SET ROLE federation_owner; CREATE INDEX idx_own ON contacts (notes)")
+    finally:
+        assert typed("downgrade", "hr", "--to", "hr@base", "--yes").status == 0
+
+    assert hr.ok
+    assert sales.ok
+    assert [str(one) for one in broken.differences] == ["index idx_own on contacts is missing"]

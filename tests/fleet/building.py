@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -18,14 +19,18 @@ ROWS = 500
 TEMPLATE = "CREATE {unique}INDEX {name} ON {{{{ department.schema | ident }}}}.contacts ({columns});\n"
 
 
-def with_rows(database: Database, *departments: str, rows: int = ROWS) -> None:
+def with_rows(database: Database, *departments: str, first: int = 1, rows: int = ROWS) -> None:
     """Put rows into the departments' contacts."""
     with database.connect() as connection:
         for department in departments:
             connection.execute(
                 sql.SQL(
-                    "INSERT INTO {} (contact_id, full_name) SELECT n, 'Name ' || n FROM generate_series(1, {}) AS n"
-                ).format(sql.Identifier(f"{department}_tenant", "contacts"), sql.Literal(rows))
+                    "INSERT INTO {} (contact_id, full_name) SELECT n, 'Name ' || n FROM generate_series({}, {}) AS n"
+                ).format(
+                    sql.Identifier(f"{department}_tenant", "contacts"),
+                    sql.Literal(first),
+                    sql.Literal(first + rows - 1),
+                )
             )
 
 
@@ -65,14 +70,15 @@ def make_busy_fleet(make_fleet: MakeFleet, count: int) -> Fleet:
 
 def revision_of(database: Database, department: str) -> str:
     """Return where a department is, by its version table."""
+    return str(_asked(database, department, "SELECT string_agg(version_num, ',') FROM {schema}.alembic_version"))
+
+
+def _asked(database: Database, department: str, question: LiteralString) -> object:
+    """Ask a department's schema for one value."""
     with database.connect() as connection:
-        row = connection.execute(
-            sql.SQL("SELECT string_agg(version_num, ',') FROM {}").format(
-                sql.Identifier(f"{department}_tenant", "alembic_version")
-            )
-        ).fetchone()
+        row = connection.execute(sql.SQL(question).format(schema=sql.Identifier(f"{department}_tenant"))).fetchone()
     assert row is not None
-    return str(row[0])
+    return row[0]
 
 
 def indexes(database: Database, department: str) -> dict[str, bool]:
@@ -91,14 +97,7 @@ def indexes(database: Database, department: str) -> dict[str, bool]:
 
 def unfilled(database: Database, department: str) -> int:
     """Count the rows without a nickname."""
-    with database.connect() as connection:
-        row = connection.execute(
-            sql.SQL("SELECT count(*) FROM {} WHERE nickname IS NULL").format(
-                sql.Identifier(f"{department}_tenant", "contacts")
-            )
-        ).fetchone()
-    assert row is not None
-    return int(row[0])
+    return int(str(_asked(database, department, "SELECT count(*) FROM {schema}.contacts WHERE nickname IS NULL")))
 
 
 @contextmanager

@@ -79,15 +79,15 @@ class Fleet:
         with self.database.connect() as connection:
             return {department: _state(connection, department) for department in self.ids}
 
-    def applied(self) -> dict[str, tuple[int, int]]:
-        """Return how often the history of each department has the revision: applied and not taken back, failed."""
+    def applied(self, revision: str = AFTER) -> dict[str, tuple[int, int]]:
+        """Return how often the history of each department has a revision: applied and not taken back, failed."""
         with self.database.connect() as connection:
             rows = connection.execute(
                 """
                 SELECT department_id, CASE WHEN success THEN direction ELSE 'failed' END
                 FROM federation.schema_migrations WHERE migration_name = %s
                 """,
-                (AFTER,),
+                (revision,),
             ).fetchall()
         count = Counter(rows)
         return {name: (count[name, "upgrade"] - count[name, "downgrade"], count[name, "failed"]) for name in self.ids}

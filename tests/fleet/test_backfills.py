@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.conftest import Database
-from tests.fleet.building import FILLED, add_backfill_revision, make_busy_fleet, revision_of, unfilled
+from tests.fleet.building import FILLED, add_backfill_revision, make_busy_fleet, revision_of, unfilled, with_rows
 from tests.fleet.conftest import AFTER, Fleet, MakeFleet, Start, statuses
 from tests.migrations.conftest import Command, Psql, alembic_command, fedschema_command, psql, psql_program
 from tests.tenancy.conftest import eventually
@@ -80,6 +80,27 @@ def test_killed_client_keeps_what_is_done_and_the_next_run_goes_on(make_fleet: M
     assert 0 < unfilled(fleet.database, "d00") < 500
     assert revision_of(fleet.database, "d00") == AFTER
     _finishes(fleet)
+
+
+def test_no_transaction_changes_more_rows_than_it_may_where_pages_before_are_done(make_fleet: MakeFleet) -> None:
+    """One that goes on comes over pages that are done, and looks through more and more of them at once."""
+    fleet = make_busy_fleet(make_fleet, 1)
+    with_rows(fleet.database, "d00", first=501, rows=20_000)
+    with fleet.database.connect() as connection:
+        connection.execute("UPDATE d00_tenant.contacts SET nickname = 'done' WHERE contact_id::integer <= 10000")
+        connection.execute("VACUUM FULL d00_tenant.contacts")
+    add_backfill_revision(fleet, after=AFTER, options=", batch_rows=200")
+
+    _finishes(fleet)
+
+    with fleet.database.connect() as connection:
+        row = connection.execute(
+            "SELECT max(rows), count(*) FROM (SELECT count(*) AS rows FROM d00_tenant.contacts "
+            "WHERE nickname <> 'done' GROUP BY xmin::text) AS each_transaction"
+        ).fetchone()
+    assert row is not None
+    assert row[0] <= 200
+    assert row[1] > 40
 
 
 def test_second_interrupt_ends_it_between_two_steps(make_fleet: MakeFleet, start: Start) -> None:

@@ -12,6 +12,7 @@ from tests.conftest import Database
 from tests.fleet.building import (
     INDEX,
     NAME,
+    TEMPLATE,
     add_index_revision,
     building,
     indexes,
@@ -21,7 +22,7 @@ from tests.fleet.building import (
 )
 from tests.fleet.conftest import AFTER, Fleet, MakeFleet, Start, statuses
 from tests.migrations.conftest import Command, Psql, alembic_command, fedschema_command, psql, psql_program
-from tests.tenancy.conftest import eventually
+from tests.tenancy.conftest import eventually, sessions
 
 __all__ = ["alembic_command", "fedschema_command", "psql", "psql_program"]
 
@@ -97,17 +98,28 @@ def test_department_that_is_added_later_has_the_index(make_fleet: MakeFleet) -> 
     assert indexes(fleet.database, "later") == VALID
 
 
-@pytest.mark.parametrize("readers", [False, True], ids=["quiet", "read"])
-def test_invalid_leftover_is_repaired(make_fleet: MakeFleet, *, readers: bool) -> None:
+def test_invalid_leftover_is_repaired(make_fleet: MakeFleet) -> None:
     fleet = make_busy_fleet(make_fleet, 2)
     add_index_revision(fleet, after=AFTER)
     _spoil(fleet.database, "d00")
-    if readers:
-        with psycopg.connect(fleet.database.conninfo) as reader, reader.transaction():
-            reader.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
-            reader.execute("SELECT 1")
-            _finishes(fleet)
-        return
+
+    _finishes(fleet)
+
+
+def test_invalid_leftover_is_dropped_when_its_last_reader_has_gone(make_fleet: MakeFleet, start: Start) -> None:
+    """DROP INDEX CONCURRENTLY waits for whoever has read the table, and keeps nobody else from it meanwhile."""
+    fleet = make_busy_fleet(make_fleet, 1)
+    add_index_revision(fleet, after=AFTER)
+    _spoil(fleet.database, "d00")
+    with fleet.database.connect() as watcher:
+        with psycopg.connect(fleet.database.conninfo) as reader:
+            reader.execute("SELECT FROM d00_tenant.contacts")
+            process = start(fleet, "upgrade")
+            assert eventually(lambda: bool(building(watcher)))
+            _write(fleet.database, "d00")
+            assert process.poll() is None
+            reader.rollback()
+        assert process.wait(30) == 0
     _finishes(fleet)
 
 
@@ -156,19 +168,11 @@ def test_killed_client_leaves_old_or_new_and_the_next_run_waits_for_the_build(
             killed.wait()
             assert revision_of(fleet.database, "d00") == AFTER
             following = start(fleet, "upgrade")
-            assert eventually(lambda: _sessions(watcher) == 3)  # the killed one's, and two of this one
+            assert eventually(lambda: len(sessions(watcher)) == 3)  # the killed one's, and two of this one
             time.sleep(1)  # longer than a deadlock takes to be seen
             assert (len(indexes(fleet.database, "d00")), following.poll()) == (1, None)
         assert following.wait(30) == 0, following.communicate()
     _finishes(fleet)
-
-
-def _sessions(watcher: psycopg.Connection) -> int:
-    row = watcher.execute(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'fedschema'"
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def test_two_upgrades_at_once_make_one_index(make_fleet: MakeFleet, start: Start) -> None:
@@ -215,14 +219,19 @@ def test_build_takes_no_longer_than_a_statement_may(make_fleet: MakeFleet) -> No
     _finishes(fleet)
 
 
-def test_downgrade_drops_it_while_somebody_reads(make_fleet: MakeFleet) -> None:
+def test_downgrade_drops_it_and_keeps_no_writer_out(make_fleet: MakeFleet, start: Start) -> None:
     fleet = make_busy_fleet(make_fleet, 1)
     add_index_revision(fleet, after=AFTER)
     _finishes(fleet)
+    with fleet.database.connect() as watcher:
+        with psycopg.connect(fleet.database.conninfo) as reader:
+            reader.execute("SELECT FROM d00_tenant.contacts")
+            process = start(fleet, "downgrade", "d00", "--to", "-1")
+            assert eventually(lambda: bool(building(watcher)))
+            _write(fleet.database, "d00")
+            reader.rollback()
+        assert process.wait(30) == 0
 
-    done = fleet.type_in("downgrade", "d00", "--to", "-1")
-
-    assert done.status == 0, done
     assert (indexes(fleet.database, "d00"), revision_of(fleet.database, "d00")) == ({}, AFTER)
     _finishes(fleet)
 
@@ -272,17 +281,39 @@ def test_script_has_the_ordinary_form(make_fleet: MakeFleet, alembic_command: Co
             'op.create_index_concurrently("{0}", table="emails", template="tenant/building/{0}")',
             "and nothing else",
         ),
+        (
+            'op.create_index_concurrently("{0}", table="contact", template="tenant/building/{0}")',
+            "_tenant.contact ",
+        ),
+        (
+            'op.create_index_concurrently("{0}", table="contacts", template="tenant/building/two")',
+            "and nothing else",
+        ),
         ('op.backfill("contacts", assign="notes = 1", where=" ")', "a backfill needs"),
+        ('op.backfill("contacts", assign="notes = 1", where="true; SELECT 1")', "has one statement"),
+        ('op.backfill("contacts", assign="notes = 1; SELECT 1; --", where="true")', "has one statement"),
         (
             'op.backfill("contacts", assign="notes = 1", where="true"); op.backfill("contacts", assign="a", where="b")',
             "more than one thing",
         ),
     ],
-    ids=["with another statement", "another index", "another table", "no condition", "two backfills"],
+    ids=[
+        "with another statement",
+        "another index",
+        "another table",
+        "table whose name goes on",
+        "two statements",
+        "no condition",
+        "condition that goes on",
+        "values that go on",
+        "two backfills",
+    ],
 )
 def test_revision_that_does_something_else_beside_is_refused(make_fleet: MakeFleet, body: str, reason: str) -> None:
     fleet = make_busy_fleet(make_fleet, 1)
     add_index_revision(fleet, after=AFTER)
+    two = f"{TEMPLATE.format(unique='', name=NAME, columns='full_name')}SELECT 1;\n"
+    fleet.project.add_template("tenant/building/two", two)
     fleet.project.add_revision("tenant", INDEX, body.format(NAME), after=AFTER)
 
     done = fleet.type_in("upgrade", "--json")

@@ -19,9 +19,9 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from fedschema import federation, releases
+from fedschema.addresses import conninfo_of
 from fedschema.cli.interrupts import halting
 from fedschema.compiler import Compiler
-from fedschema.connections import conninfo_of
 from fedschema.department import Department
 from fedschema.embedded import EmbeddedServer
 from fedschema.errors import NeedsConfirmation

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +13,12 @@ import pytest
 from psycopg import sql
 
 from fedschema import previews, releases
+from fedschema.fleet import offenders, rows
 from fedschema.releases import Direction, Release
 from tests.conftest import Database
 from tests.fleet.conftest import AFTER, OLD, SLOWLY, Fleet, MakeFleet, Start, sleeping
 from tests.fleet.looking import everything, own, revise, strongest
+from tests.fleet.test_contracts import CONTRACT, EXPAND, FILL
 from tests.fleet.test_pace import _in_use
 from tests.tenancy.conftest import eventually
 
@@ -304,6 +305,29 @@ def test_downgrade_is_rehearsed_too(fleet: Fleet) -> None:
     assert results["d00"]["drops"] == ["table conversation_history_archive"]
 
 
+def test_column_whose_values_another_has_is_no_loss(fleet: Fleet) -> None:
+    """A contract step is rehearsed as it would be done: without a question."""
+    add = fleet.project.add_revision
+    names = '"contacts", "email_addresses", "emails", "jsonb"'
+    add("tenant", EXPAND, f"op.expand_tenant_column({names})", f"op.unexpand_tenant_column({names})", after=AFTER)
+    add(
+        "tenant",
+        FILL,
+        "op.backfill('contacts', assign='emails = email_addresses', where='emails IS NULL')",
+        after=EXPAND,
+    )
+    add("tenant", CONTRACT, f"op.contract_tenant_column({names})", f"op.uncontract_tenant_column({names})", after=FILL)
+    contacts(fleet.database, "d01", [("Ada", "hers"), ("Grace", None)])
+    execute(fleet.database, "UPDATE d01_tenant.contacts SET email_addresses = '[1]'")
+    assert fleet.type_in("upgrade", "--to", FILL).status == 0
+
+    results = rehearse(fleet)
+
+    assert verdicts(results) == dict.fromkeys(fleet.ids, "sound")
+    assert {tuple(result["drops"]) for result in results.values()} == {()}
+    assert fleet.type_in("upgrade").status == 0
+
+
 # --------------------------------------------------------------------------------------------------------------- pace
 
 
@@ -335,7 +359,7 @@ def test_lock_timeout_that_is_asked_for_is_the_one(fleet: Fleet) -> None:
 
 def test_reader_waits_no_longer_than_max_lock_hold(fleet: Fleet) -> None:
     fleet.revise(after=SLOWLY.format(20))
-    longest, done = 0.0, threading.Event()
+    longest = 0.0
     with ThreadPoolExecutor(1) as pool, fleet.database.login("d00_role") as reader:
         rehearsal = pool.submit(_json, fleet, "d00", "--max-lock-hold", "500ms")
         while not rehearsal.done():
@@ -343,12 +367,37 @@ def test_reader_waits_no_longer_than_max_lock_hold(fleet: Fleet) -> None:
             reader.execute("SELECT count(*) FROM contacts")
             longest = max(longest, time.monotonic() - began)
         results = rehearsal.result(20)
-        done.set()
 
-    assert verdicts(results) == {"d00": "locked"}
+    assert verdicts(results) == {"d00": "failed"}  # it is too slow; nobody was in its way
     assert results["d00"]["error"]["code"] == "lock_held_too_long"
+    tried = own(results["d00"]["statements"])
+    assert [(strongest(one), one["tried"]) for one in tried[:2]] == [
+        ("ACCESS EXCLUSIVE contacts", True),
+        ("SHARE contacts", True),
+    ]
+    assert (tried[2]["tried"], tried[2]["duration_seconds"] > 0.3) == (False, True)
     assert 0.2 < longest < 5
     assert fleet.applied() == dict.fromkeys(fleet.ids, (0, 0))
+
+
+@pytest.mark.parametrize("option", ["--lock-timeout", "--statement-timeout"])
+def test_reason_stays_where_the_rows_cannot_be_counted_in_time(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    contacts(fleet.database, "d00", [("Ada", "spoilt")])
+    revise(fleet.project, "ALTER TABLE {schema}.contacts ADD CONSTRAINT sober CHECK (notes <> 'spoilt')")
+    wait = "LOCK TABLE d00_tenant.email_logs" if option == "--lock-timeout" else "SELECT pg_catalog.pg_sleep(30)"
+
+    def slowly(failure: rows.Failure, _: object) -> None:
+        failure.connection.execute(wait.encode())
+
+    monkeypatch.setattr(offenders, "counted", slowly)
+    with psycopg.connect(fleet.database.conninfo) as holder:
+        holder.execute("LOCK TABLE d00_tenant.email_logs")
+        result = _json(fleet, "d00", option, "300ms")["d00"]
+
+    assert (result["status"], result["error"]["code"], result["rows"]) == ("failed", "statement_failed", None)
+    assert "sober" in result["error"]["message"]
 
 
 def test_department_that_moved_meanwhile_has_failed(fleet: Fleet) -> None:

@@ -14,6 +14,7 @@ from fedschema.errors import ServerUnreachable
 from fedschema.workers import Workers
 from tests.conftest import Database, Run
 from tests.fleet.conftest import AFTER, BEFORE, CHECK, NEW, OLD, SCHEMA, SLOWLY, MakeFleet, Start, spoil, statuses
+from tests.fleet.looking import revise
 from tests.migrations.catalogue import describe_department
 from tests.migrations.conftest import Command, alembic_command
 
@@ -408,6 +409,35 @@ def test_foreign_key_that_rows_do_not_meet_is_refused(
     assert "about_fkey of notifications" in told
     assert "1 row of notifications" in told
     assert fleet.states()["d00"] == OLD
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one release", "in two"])
+def test_foreign_key_that_is_validated_by_a_later_revision_is_looked_at_then(
+    make_fleet: MakeFleet, *, together: bool
+) -> None:
+    """The SQL that makes it count has no word of what it refers to."""
+    fleet = make_fleet(2)
+    with fleet.database.connect() as connection:
+        connection.execute("INSERT INTO d00_tenant.contacts (contact_id, full_name) VALUES ('people/1', 'nobody')")
+    refers = "FOREIGN KEY (full_name) REFERENCES {schema}.contacts (contact_id) NOT VALID"
+    revise(fleet.project, f"ALTER TABLE {{schema}}.contacts ADD CONSTRAINT knows {refers}")
+    if not together:
+        assert statuses(fleet.upgrade()) == {"upgraded": ["d00", "d01"]}
+    validated = "tenant_9002_validated"
+    revise(
+        fleet.project,
+        "ALTER TABLE {schema}.contacts VALIDATE CONSTRAINT knows",
+        revision=validated,
+        after=AFTER,
+    )
+
+    results = fleet.upgrade("--on-error", "continue")
+
+    assert statuses(results) == {"failed": ["d00"], "upgraded": ["d01"]}
+    assert results["d00"]["error"]["code"] == "references_unmet"
+    assert "1 row of contacts" in results["d00"]["error"]["message"]
+    assert results["d00"]["to"] == (BEFORE if together else AFTER)
+    assert fleet.applied(validated) == {"d00": (0, 1 if not together else 0), "d01": (1, 0)}
 
 
 def test_read_only_server_fails_every_department_and_changes_none(make_fleet: MakeFleet) -> None:

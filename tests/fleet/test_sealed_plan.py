@@ -13,12 +13,13 @@ import psycopg
 import pytest
 
 from fedschema import sealing
-from fedschema.connections import describe
+from fedschema.addresses import describe
 from fedschema.department import Department
 from fedschema.fleet import run as release
 from fedschema.fleet import seal
 from fedschema.releases import Direction, Outcome, Release
 from tests.conftest import Finished, Run
+from tests.fleet.building import INDEX, add_index_revision, make_busy_fleet, revision_of
 from tests.fleet.conftest import (
     AFTER,
     BEFORE,
@@ -222,6 +223,28 @@ def test_resuming_goes_on_after_a_failure_and_refuses_what_is_elsewhere(make_fle
 
     assert statuses(results) == {"unchanged": ["d00"], "upgraded": ["d01", "d02", "d03"]}
     assert statuses(apply(fleet, file, "--resume")) == {"unchanged": list(fleet.ids)}
+
+
+def test_resuming_goes_on_between_two_legs(make_fleet: MakeFleet, file: Path) -> None:
+    fleet = make_busy_fleet(make_fleet, 2)
+    assert fleet.type_in("downgrade", "--all", "--to", BEFORE, "--yes").status == 0
+    add_index_revision(fleet, after=AFTER, unique=True)
+    sealed(fleet, file)
+    with fleet.database.connect() as connection:
+        connection.execute("UPDATE d01_tenant.contacts SET full_name = 'Ada' WHERE full_name < 'Name 11'")
+        assert statuses(apply(fleet, file)) == {"upgraded": ["d00"], "failed": ["d01"]}
+        assert revision_of(fleet.database, "d01") == AFTER
+        connection.execute("UPDATE d01_tenant.contacts SET full_name = contact_id")
+
+    message = refused(fleet, file)
+    results = apply(fleet, file, "--resume")
+
+    assert f"department d00 was at {BEFORE} and is at {INDEX} already, where the plan ends (--resume" in message
+    assert f"department d01 was at {BEFORE} and is at {AFTER}, on the plan's way (--resume goes on" in message
+    assert statuses(results) == {"unchanged": ["d00"], "upgraded": ["d01"]}
+    assert revision_of(fleet.database, "d01") == INDEX
+    assert fleet.applied() == {"d00": (1, 0), "d01": (1, 0)}
+    assert fleet.applied(INDEX) == {"d00": (1, 0), "d01": (1, 1)}
 
 
 def test_department_that_is_gone_is_refused(fleet: Fleet, file: Path) -> None:

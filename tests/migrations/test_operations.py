@@ -322,6 +322,72 @@ def test_old_name_goes_without_a_question_when_the_new_one_has_its_values(
     assert sum(place is not None for _, place, _ in moved) == 49
 
 
+ROOMS = {
+    "tenant_9000_room": pair("add_tenant_column", "drop_tenant_column", '"calendar_events", "room", "text"'),
+    "tenant_9001_two": pair(
+        "expand_tenant_column", "unexpand_tenant_column", '"calendar_events", "room", "hall", "text"'
+    ),
+    "tenant_9002_fill": (
+        'op.backfill("calendar_events", assign="hall = room", where="hall IS NULL AND room IS NOT NULL")',
+        "pass",
+    ),
+    "tenant_9003_one": pair(
+        "contract_tenant_column", "uncontract_tenant_column", '"calendar_events", "room", "hall", "text"'
+    ),
+}
+
+
+@pytest.mark.parametrize("road", ["alembic", "fedschema"])
+@pytest.mark.parametrize("last", ["tenant_9002_fill", "tenant_9003_one"])
+def test_values_whose_heir_goes_as_well_are_lost_and_asked_about(
+    last: str,
+    road: str,
+    database: Database,
+    ours: CopiedProject,
+    alembic_command: Command,
+    fedschema_command: Command,
+) -> None:
+    """Hall leaves its values to room, and room goes in the same transaction."""
+    after = LAST
+    for revision, (up, down) in ROOMS.items():
+        ours.add_revision("tenant", revision, up, down, after=after)
+        after = revision
+    database.add("hr")
+    assert fedschema_command("upgrade", "--to", last, cwd=ours.directory).status == 0
+    as_department(database, INSERT.format("hall", "one", "'A'"), INSERT.format("hall", "two", "'B'"))
+    before = look(database, "hr")
+
+    if road == "alembic":
+        done = alembic_command("-x", "tenant=hr", "downgrade", LAST, cwd=ours.directory)
+    else:
+        done = fedschema_command("downgrade", "hr", "--to", LAST, cwd=ours.directory)
+
+    assert done.status != 0
+    assert "column calendar_events.hall (2 rows)" in done.stdout + done.stderr
+    assert ("column calendar_events.room (2 rows)" in done.stdout + done.stderr) == (last == "tenant_9002_fill")
+    assert differences(before, look(database, "hr")) == set()
+    assert fedschema_command("downgrade", "hr", "--to", LAST, "--yes", cwd=ours.directory).status == 0
+
+
+def test_column_that_takes_the_heirs_name_is_not_the_heir(
+    database: Database, ours: CopiedProject, fedschema_command: Command
+) -> None:
+    hall = '"calendar_events", "hall", "text"'
+    renew = f"op.drop_tenant_column({hall})\nop.add_tenant_column({hall})"
+    after = LAST
+    for revision, (up, down) in {**ROOMS, "tenant_9004_renew": (renew, "pass")}.items():
+        ours.add_revision("tenant", revision, up, down, after=after)
+        after = revision
+    database.add("hr")
+    assert fedschema_command("upgrade", "--to", "tenant_9002_fill", cwd=ours.directory).status == 0
+    as_department(database, INSERT.format("hall", "one", "'A'"))
+
+    done = fedschema_command("upgrade", cwd=ours.directory)
+
+    assert done.status == 1
+    assert "column calendar_events.hall (1 row), column calendar_events.room (1 row)" in done.stderr
+
+
 @pytest.mark.parametrize("road", ["alembic", "fedschema"])
 def test_old_name_stays_while_a_row_is_not_filled(
     road: str, database: Database, ours: CopiedProject, alembic_command: Command, fedschema_command: Command
@@ -386,6 +452,38 @@ def test_column_that_always_has_a_value_comes_back_as_it_was(
     column = look(database, "hr")["column calendar_events.calendar_id"]
 
     assert column[2:4] == (True, "'…'::character varying")
+
+
+def test_default_goes_over_to_the_new_name_and_back(
+    database: Database, ours: CopiedProject, fedschema_command: Command
+) -> None:
+    names = '"calendar_events", "mood", "tone"'
+    contract = pair("contract_tenant_column", "uncontract_tenant_column", f'{names}, "text", default="\'calm\'"')
+    expand = pair("expand_tenant_column", "unexpand_tenant_column", f'{names}, "varchar(50)"')
+    mood = '"calendar_events", "mood", "text", default="\'calm\'"'
+    added = pair("add_tenant_column", "drop_tenant_column", mood)
+    write(ours, Change(*contract, changed=frozenset(), before=(added, expand)))
+    database.add("hr")
+    before_it = "tenant_9001_before"
+    assert fedschema_command("upgrade", "--to", before_it, cwd=ours.directory).status == 0
+    both = look(database, "hr")
+
+    assert fedschema_command("upgrade", cwd=ours.directory).status == 0
+    as_department(database, INSERT.format("location", "by default", "NULL"), INSERT.format("tone", "grave", "'grave'"))
+    assert look(database, "hr")["column calendar_events.tone"][3] == "'calm'::character varying"
+    back = fedschema_command("downgrade", "hr", "--to", before_it, cwd=ours.directory)
+
+    assert back.status == 0, back.stderr
+    assert differences(without_places(both), without_places(look(database, "hr"))) == set()
+    as_department(database, INSERT.format("mood", "old", "'gay'"), INSERT.format("tone", "new", "'dull'"))
+    with database.connect() as connection:
+        question = "SELECT calendar_event_id, mood, tone FROM hr_tenant.calendar_events"
+        assert {name: moods for name, *moods in connection.execute(question.encode()).fetchall()} == {
+            "by default": ["calm", "calm"],
+            "grave": ["grave", "grave"],
+            "old": ["gay", "gay"],
+            "new": ["dull", "dull"],
+        }
 
 
 @pytest.mark.parametrize(
@@ -516,6 +614,46 @@ def test_constraint_holds_for_new_rows_first_and_for_all_when_it_was_looked_at(
     assert fedschema_command("upgrade", "--to", "tenant_9000_before", cwd=ours.directory).status == 0
     with pytest.raises(Exception, match="calendar_events_times_check"):
         as_department(database, early.format("location", "wrong again", "'x'"))
+
+
+def test_looking_at_all_rows_begins_a_transaction_of_its_own(database: Database, ours: CopiedProject) -> None:
+    """Adding the constraint keeps everybody out, which must not last while PostgreSQL looks."""
+    write(ours, CHANGES["constraint that was looked at"])
+    ours.add_revision("tenant", "tenant_9002_later", "op.execute('SELECT 1')", after=OURS)
+    hr = database.add("hr")
+
+    plan = ours.compiler().upgrade(hr, (LAST,), "head")
+
+    legs = [tuple(step.revision for step in leg.steps) for leg in plan.legs]
+    assert legs == [("tenant_9000_before",), (OURS, "tenant_9002_later")]
+    assert [(leg.start, leg.end) for leg in plan.legs] == [
+        ((LAST,), ("tenant_9000_before",)),
+        (("tenant_9000_before",), ("tenant_9002_later",)),
+    ]
+    assert len(plan.in_one_transaction.legs) == 1
+
+
+@pytest.mark.parametrize("road", ["alembic", "fedschema"])
+def test_constraint_is_committed_before_rows_are_looked_at(
+    road: str, database: Database, ours: CopiedProject, alembic_command: Command, fedschema_command: Command
+) -> None:
+    before = write(ours, CHANGES["constraint that was looked at"])
+    database.add("hr")
+    as_department(
+        database, INSERT.replace("now(), now()", "now(), now() - interval '1 h'").format("location", "x", "'x'")
+    )
+
+    if road == "alembic":
+        done = alembic_command("-x", "tenant=hr", "upgrade", "head", cwd=ours.directory)
+    else:
+        done = fedschema_command("upgrade", cwd=ours.directory)
+
+    assert done.status != 0
+    assert "is violated by some row" in done.stdout + done.stderr
+    there = look(database, "hr")["constraint calendar_events_times_check on calendar_events"]
+    assert there[2] is False
+    with database.connect() as connection:
+        assert connection.execute("SELECT version_num FROM hr_tenant.alembic_version").fetchall() == [(before,)]
 
 
 # ----------------------------------------------------------------------------------------- what is refused when written

@@ -72,6 +72,7 @@ def test_index_is_not_built_through_a_pool_whose_sessions_are_shared(
     with psycopg.connect(url, prepare_threshold=None) as client:
         row = client.execute("SELECT current_user, current_setting('role'), current_setting('search_path')").fetchone()
     assert row == ("pooled_operator", "none", '"$user", public')
+    assert fleet.applied(INDEX) == {"d00": (0, 0)}  # it is no failure of the revision
 
 
 def test_direct_url_beside_the_pool_s_builds_it(make_fleet: MakeFleet, start_pool: StartPool) -> None:

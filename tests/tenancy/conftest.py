@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from fedschema.connections import conninfo_of
+from fedschema.addresses import conninfo_of
 from fedschema.embedded import throwaway_server
 from fedschema.embedded.throwaway import ThrowawayServer
 from fedschema.settings import DatabaseChoice

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from fedschema.connections import conninfo_of, describe
+from fedschema.addresses import conninfo_of, describe
 from fedschema.errors import FedschemaError, InvalidDatabaseUrl, ProjectNotFound, UsageError
 from fedschema.settings import LIBPQ_VARIABLES, DatabaseChoice, Project, Settings, choose_database
 from tests.conftest import PROJECT, ROOT

@@ -7,10 +7,14 @@ from xml.etree import ElementTree as ET
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
+from fedschema import inspection
+from fedschema.compiler import Compiler
+from fedschema.errors import LockTimeout
 from fedschema.validation import validate
 from tests.cli.typing_in import type_in
-from tests.conftest import Database
+from tests.conftest import PROJECT, Database
 from tests.validation.conftest import told
 
 CASES = {
@@ -82,8 +86,47 @@ def test_checks_are_written_as_junit(walled: Database, root: psycopg.Connection,
     assert all(len(suite) == 17 == int(str(suite.get("tests"))) for suite in suites.values())
 
 
-def test_junit_that_cannot_be_written_is_wrong_usage(walled: Database, tmp_path: Path) -> None:
+def test_junit_that_cannot_be_written_hides_no_finding(walled: Database, tmp_path: Path) -> None:
     done = type_in("validate", "--junit", str(tmp_path / "nowhere" / "checks.xml"), url=walled.url)
 
     assert done.status == 2
     assert "cannot be written" in done.stderr
+    assert "all walls stand" in done.stdout
+
+
+def test_read_only_server_is_validated_but_for_what_has_to_be_made(walled: Database) -> None:
+    conninfo = make_conninfo(walled.conninfo, options="-c default_transaction_read_only=on")
+
+    found = validate(conninfo, Compiler(PROJECT), [])  # one that knows nothing yet
+
+    assert found.ok
+    assert [(remark.check, remark.target) for remark in found.remarks] == [
+        ("schema", department) for department in ("hr", "legal", "sales")
+    ]
+    assert all("not compared" in remark.message and "read-only" in remark.message for remark in found.remarks)
+
+
+def test_department_that_could_not_be_compared_is_not_sound(walled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_late(*_: object) -> None:
+        raise LockTimeout("reading what departments look like", "somebody holds it")
+
+    monkeypatch.setattr(inspection, "fingerprints", too_late)
+
+    found = validate(walled.conninfo, walled.compiler, [])
+
+    assert not found.ok
+    assert {(hole.check, hole.target) for hole in found.holes} == {
+        ("schema", department) for department in ("hr", "legal", "sales")
+    }
+
+
+def test_hole_in_a_wall_hides_no_other_drift_of_the_table(walled: Database, root: psycopg.Connection) -> None:
+    root.execute("ALTER TABLE hr_tenant.tool_calls NO FORCE ROW LEVEL SECURITY")
+    root.execute("DROP INDEX hr_tenant.idx_tool_calls_status")
+    try:
+        named = told(validate(walled.conninfo, walled.compiler, []))
+    finally:
+        root.execute("ALTER TABLE hr_tenant.tool_calls FORCE ROW LEVEL SECURITY")
+        root.execute(CASES["index that is gone"][1])
+
+    assert [line.partition(":")[0] for line in named] == ["walls", "schema"]
