@@ -86,7 +86,7 @@ def settings(conninfo: str, compiler: Compiler, department: Department, choice: 
     with connect(conninfo) as connection:
         with owner_transaction(connection, f"looking up department {department}"):
             registry.require_control_plane(connection, compiler.blueprint.control_plane)
-            registry.select(registry.entries(connection), [department])
+            registry.live(connection, [department])
         host, port, database = connection.info.host, connection.info.port, connection.info.dbname
     endpoint = EmbeddedServer(choice.embedded).running() if choice.embedded else None
     if endpoint is not None:

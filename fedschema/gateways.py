@@ -53,7 +53,7 @@ def add(conninfo: str, compiler: Compiler, login: str, departments: Sequence[Dep
         with owner_transaction(connection, f"entitling gateway {login}"):
             registry.require_control_plane(connection, compiler.blueprint.control_plane)
             if departments:
-                registry.select(registry.entries(connection), departments)
+                registry.live(connection, departments)
             made = logins.ensure(connection, LoginKind.GATEWAY, login, verifier)
             for department_id in [department.id for department in departments] or _EVERY:
                 connection.execute(

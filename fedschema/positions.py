@@ -45,7 +45,7 @@ def read(
     """
     with owner_transaction(connection, "reading where departments are"):
         registry.require_control_plane(connection, compiler.blueprint.control_plane)
-        chosen = registry.select(registry.entries(connection), wanted)
+        chosen = registry.live(connection, wanted)
         found = registry.revisions(connection, [entry.department for entry in chosen])
     return [(position_of(compiler, entry, found[entry.department]), found[entry.department] or ()) for entry in chosen]
 

@@ -186,9 +186,8 @@ def history(conninfo: str, compiler: Compiler, department: Department | None, li
     """
     with connect(conninfo) as connection, owner_transaction(connection, "reading the history"):
         registry.require_control_plane(connection, compiler.blueprint.control_plane)
-        known = registry.entries(connection)
-        if department and department not in {entry.department for entry in known}:
-            registry.select(known, [department])
+        if department and not registry.entries(connection, [department]):
+            registry.live(connection, [department])
         return registry.history(connection, department.id if department else None, limit)
 
 

@@ -192,7 +192,7 @@ def _checked(connection: psycopg.Connection, compiler: Compiler, sharing: Sharin
     registry.require_control_plane(connection, compiler.blueprint.control_plane)
     if sharing.source == sharing.target:
         raise SameDepartment(sharing.source.id)
-    registry.select(registry.entries(connection), [sharing.source, sharing.target])
+    registry.live(connection, [sharing.source, sharing.target])
     known = _resources(connection)
     for found in known:
         if sharing.resource in {found.resource_type, found.table_name}:

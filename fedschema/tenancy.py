@@ -134,10 +134,9 @@ def details(conninfo: str, compiler: Compiler, department: Department, what: str
     with connect(conninfo) as connection, owner_transaction(connection, f"{what} department {department}"):
         connection.execute("SET LOCAL lock_timeout = '5s'")  # counting rows waits for whoever rewrites a table
         registry.require_control_plane(connection, compiler.blueprint.control_plane)
-        known = registry.entries(connection)
-        entry = next((entry for entry in known if entry.department == department), None)
+        entry = next(iter(registry.entries(connection, [department])), None)
         if entry is None or not entry.is_live:
-            entry = entry or registry.select(known, [department])[0]
+            entry = entry or registry.live(connection, [department])[0]
             return DepartmentDetails(entry, None, {})
         heads = registry.revisions(connection, [department])[department]
         names = catalogue.tables(connection, department.schema)
@@ -192,7 +191,7 @@ def rotate_password(conninfo: str, compiler: Compiler, department: Department, p
         verifier = password.verifier(connection, department.role)
         with owner_transaction(connection, f"rotating the password of department {department}"):
             registry.require_control_plane(connection, compiler.blueprint.control_plane)
-            registry.select(registry.entries(connection), [department])
+            registry.live(connection, [department])
             found = logins.look(connection, department.role)
             expected = f"fedschema: department {department} of database {connection.info.dbname}"
             if found is None or found.comment != expected:

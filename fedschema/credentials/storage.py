@@ -215,7 +215,7 @@ def listing(conninfo: str, compiler: Compiler, department: Department | None = N
         UnknownDepartment
     """
     with tables.opened(conninfo, compiler, "listing the secrets") as connection:
-        chosen = registry.select(registry.entries(connection), [department] if department else [])
+        chosen = registry.live(connection, [department] if department else [])
         return tables.stored(connection, [entry.department for entry in chosen])
 
 

@@ -99,7 +99,7 @@ def require(connection: psycopg.Connection, name: SecretName) -> UUID:
         UsageError: the department's revision is older than the table.
     """
     department = name.department
-    registry.select(registry.entries(connection), [department])
+    registry.live(connection, [department])
     if name.table == API_KEY_TABLE and not with_api_keys(connection, [department]):
         raise UsageError(
             f"department {department} has no table {API_KEY_TABLE} at its revision", f"fedschema upgrade {department}"

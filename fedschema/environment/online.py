@@ -116,7 +116,7 @@ class OnlineRun:
     def _positions(self, connection: psycopg.Connection) -> dict[Department, Heads]:
         """Return where each chosen department is."""
         registry.require_control_plane(connection, self._compiler.blueprint.control_plane)
-        chosen = registry.select(registry.entries(connection), self._request.tenants)
+        chosen = registry.live(connection, self._request.tenants)
         positions = {}
         for department, heads in registry.revisions(connection, [entry.department for entry in chosen]).items():
             if heads is None:

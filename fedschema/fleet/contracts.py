@@ -56,7 +56,7 @@ def require_everybody(connection: psycopg.Connection, compiler: Compiler, contra
     Raises:
         ContractBlocked: naming the departments that are behind.
     """
-    live = registry.select(registry.entries(connection), ())
+    live = registry.live(connection)
     positions = registry.revisions(connection, [entry.department for entry in live])
     lineage = compiler.lineage(SLOT)
     for revision, needed in contracts.items():

@@ -305,6 +305,7 @@ def test_crash_of_the_server_leaves_every_department_old_or_new(crashing: tuple[
             time.sleep(chance.uniform(0, 0.4))
             os.kill(postmaster, signal.SIGQUIT)  # pg_ctl stop -m immediate
             done = upgrade.result(60)
+        assert eventually(lambda: embedded.status().pid is None)
 
         assert "Traceback" not in done.stderr
         embedded.ensure_running()

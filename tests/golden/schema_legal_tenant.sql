@@ -29,8 +29,6 @@ BEGIN
 END;
 $$;
 
-REVOKE ALL ON FUNCTION legal_tenant.set_updated_at() FROM PUBLIC;
-
 -- Each function call of the voice agent, on its way through the gated states.
 CREATE TABLE legal_tenant.tool_calls (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -221,7 +219,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON legal_tenant.session_context
 
 INSERT INTO legal_tenant.alembic_version (version_num) VALUES ('tenant_0001_core');
 
-CALL federation.record_migration('legal', 'tenant_0001_core', 'upgrade', 'sha256:b890940a44c82d0268ac21d86a6e2092cb785269e51d61bdb6d734d154de2335');
+CALL federation.record_migration('legal', 'tenant_0001_core', 'upgrade', 'sha256:536091acf28f5165f93a6ff1473ffaecc27a909667fdf2ac8cc9529183b470b8');
 
 -- upgrade tenant_0002_documents
 -- The trigger function that makes a document findable by its name and by the first 100,000 characters of its text. The name
@@ -244,8 +242,6 @@ BEGIN
     RETURN NEW;
 END;
 $$;
-
-REVOKE ALL ON FUNCTION legal_tenant.set_search_vector() FROM PUBLIC;
 
 -- Google Drive files with their text, its analysis and a search vector over its beginning.
 CREATE TABLE legal_tenant.drive_document_repository (
@@ -501,8 +497,6 @@ BEGIN
 END;
 $$;
 
-REVOKE ALL ON FUNCTION legal_tenant.search_documents(text, integer) FROM PUBLIC;
-
 GRANT EXECUTE ON FUNCTION legal_tenant.search_documents(text, int4)
     TO legal_role, federation_admin_role;
 
@@ -512,7 +506,7 @@ REVOKE CREATE ON SCHEMA legal_tenant FROM federation_reader_role;
 
 UPDATE legal_tenant.alembic_version SET version_num='tenant_0002_documents' WHERE legal_tenant.alembic_version.version_num = 'tenant_0001_core';
 
-CALL federation.record_migration('legal', 'tenant_0002_documents', 'upgrade', 'sha256:5e48b527120e541e6846364b13c9e8662d66b9f367adcceb7fdf756c62b99530');
+CALL federation.record_migration('legal', 'tenant_0002_documents', 'upgrade', 'sha256:f15e31c89ca53d94b617ef45b640272fe6422881c4a9523394f0f189d8351511');
 
 -- upgrade tenant_0003_communication
 -- Each e-mail that a session sent or tried to send.
@@ -1331,8 +1325,6 @@ BEGIN ATOMIC
     FROM expired;
 END;
 
-REVOKE ALL ON FUNCTION legal_tenant.cleanup_expired_session_context() FROM PUBLIC;
-
 GRANT EXECUTE ON FUNCTION legal_tenant.cleanup_expired_session_context()
     TO legal_role, federation_admin_role;
 
@@ -1358,14 +1350,12 @@ BEGIN ATOMIC
     FROM archived;
 END;
 
-REVOKE ALL ON FUNCTION legal_tenant.archive_old_conversation_history() FROM PUBLIC;
-
 GRANT EXECUTE ON FUNCTION legal_tenant.archive_old_conversation_history()
     TO legal_role, federation_admin_role;
 
 UPDATE legal_tenant.alembic_version SET version_num='tenant_0007_retention' WHERE legal_tenant.alembic_version.version_num = 'tenant_0006_configuration';
 
-CALL federation.record_migration('legal', 'tenant_0007_retention', 'upgrade', 'sha256:f92be39bcfc9d42023c575a4844b202eec8b1e2c4f950bd43de4219ddebd9923');
+CALL federation.record_migration('legal', 'tenant_0007_retention', 'upgrade', 'sha256:0216c787fc0794c0c8b7b96314f3891c61b78921d90d7539c4247105612f275f');
 
 -- Nothing is committed that stands open.
 CALL federation.assert_walls('legal');

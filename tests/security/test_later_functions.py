@@ -25,8 +25,6 @@ COUNT = """\
     CREATE FUNCTION {{ department.schema | ident }}.count_contacts() RETURNS bigint
         LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$ SELECT count(*) FROM {{ department.schema | ident }}.contacts $$;
-
-    REVOKE ALL ON FUNCTION {{ department.schema | ident }}.count_contacts() FROM PUBLIC;
 """
 FUNCTION = '"legal", "count_contacts"'
 HURRIED = {
@@ -133,3 +131,21 @@ def test_shared_table_made_without_its_gate_fails(database: Database, project: C
 
     assert isinstance(result.error, WallsMissing)
     assert_untouched(database)
+
+
+@pytest.mark.parametrize(
+    "opened",
+    ["GRANT EXECUTE ON FUNCTIONS TO PUBLIC", "GRANT EXECUTE ON FUNCTIONS TO federation_reader_role"],
+)
+def test_functions_that_default_privileges_open_are_not_made(database: Database, opened: str) -> None:
+    """No template revokes EXECUTE; that what the owner makes is closed is looked at before anything is committed."""
+    with database.connect() as root:
+        root.execute(f"ALTER DEFAULT PRIVILEGES FOR ROLE federation_owner {opened}".encode())
+
+    with pytest.raises(WallsMissing, match=r"function .* would be left open: a role may call it") as refusal:
+        database.add("hr")
+
+    assert "fedschema validate" in (refusal.value.hint or "")
+    with database.connect() as root:
+        assert value(root, "SELECT to_regnamespace('hr_tenant')") is None
+        assert value(root, "SELECT to_regrole('hr_role')") is None
