@@ -18,6 +18,7 @@ compares what runs in this process: starting up is the same for 20 and for N and
 
 Memory is the most that the process of the `upgrade` that ships the release had, as the kernel counts it. Round trips
 are counted by a proxy, connecting included. Locks are counted inside a transaction that is rolled back.
+`drift` and `validate` are whole commands over a fleet in which nothing differs.
 
 Exit status: 0 within all limits, 1 over one, 2 nothing could be measured.
 """
@@ -53,6 +54,9 @@ NOTHING_TO_DO_SECONDS = 1.0
 GROWTH_RATIO = 1.3
 MEMORY_RATIO = 1.1
 PEAK_MEGABYTES = 150
+
+#: Seconds to compare a thousand departments with their revisions.
+DRIFT_SECONDS = 5.0
 
 #: A small fleet.
 SMALL = 20
@@ -100,6 +104,9 @@ def _of_the_fleet(large: Sample) -> Iterator[Finding]:
     yield findings.ratio(f"release to {size}, in a running process", large.releases, IN_PROCESS_RATIO)
     yield findings.ratio(f"release to {size}, the whole command", large.commands, limit_of_command(size))
     yield findings.excess(f"upgrade of {size} with nothing to do, over --version", large.idle, NOTHING_TO_DO_SECONDS)
+    drift = statistics.median(large.drift)
+    yield Finding(f"drift of {size}, the whole command", "s", drift, limit=DRIFT_SECONDS)
+    yield Finding(f"validate {size}, the whole command", "s", statistics.median(large.validate))
 
 
 def limit_of_command(departments: int) -> float:
@@ -130,6 +137,10 @@ def growth(small: Sample, large: Sample) -> Iterator[Finding]:
     yield Finding(
         f"nothing to do: round trips, {many}, {few}", "round trips", large.idle_round_trips, small.idle_round_trips,
         limit=small.idle_round_trips,
+    )  # fmt: skip
+    yield Finding(
+        f"drift: round trips, {many}, {few}; many are asked over two connections more", "round trips",
+        large.drift_round_trips, small.drift_round_trips,
     )  # fmt: skip
 
 

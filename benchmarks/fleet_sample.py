@@ -66,6 +66,9 @@ class Sample:
         peak_megabytes: of that command.
         idle: the command with nothing to do, against `fedschema --version`.
         idle_round_trips: how often it waits for the server.
+        drift: seconds of `fedschema drift`, which compares every schema with its revisions.
+        drift_round_trips: how often it waits for the server.
+        validate: seconds of `fedschema validate`.
     """
 
     departments: int
@@ -79,6 +82,9 @@ class Sample:
     peak_megabytes: float
     idle: Sequence[Pair]
     idle_round_trips: int
+    drift: Sequence[float]
+    drift_round_trips: int
+    validate: Sequence[float]
 
 
 def take(plots: Sequence[Plot], rounds: int) -> list[Sample]:
@@ -90,6 +96,8 @@ def take(plots: Sequence[Plot], rounds: int) -> list[Sample]:
     releases = _in_turn(plots, rounds, lambda plot: Pair(_floor(plot), _ship_in_process(plot, plot.fleet)))
     commands = _in_turn(plots, rounds, _ship_by_command)
     idle = _in_turn(plots, rounds, _nothing_to_do)
+    drift = _in_turn(plots, rounds, lambda plot: processes.fedschema(plot.ground, "drift").seconds)
+    validate = _in_turn(plots, rounds, lambda plot: processes.fedschema(plot.ground, "validate").seconds)
     return [
         Sample(
             departments=len(plot.fleet),
@@ -103,6 +111,9 @@ def take(plots: Sequence[Plot], rounds: int) -> list[Sample]:
             peak_megabytes=max(peak for _, peak in commands[number]),
             idle=[pair for pair, _ in idle[number]],
             idle_round_trips=max(trips for _, trips in idle[number]),
+            drift=drift[number],
+            drift_round_trips=_round_trips(plot, "drift"),
+            validate=validate[number],
         )
         for number, plot in enumerate(plots)
     ]
@@ -188,11 +199,15 @@ def _nothing_to_do(plot: Plot) -> tuple[Pair, int]:
     processes.fedschema(plot.ground, *_upgrade(plot))  # keeps what it compiled
     version = processes.fedschema(plot.ground, "--version")
     done = processes.fedschema(plot.ground, *_upgrade(plot))
-    plot.counter.take_round_trips()
-    processes.fedschema(plot.ground.behind(plot.counter), *_upgrade(plot))
-    trips = plot.counter.take_round_trips()
+    trips = _round_trips(plot, *_upgrade(plot))
     next_release.take_back(plot.ground, plot.compiler, plot.fleet)
     return Pair(version.seconds, done.seconds), trips
+
+
+def _round_trips(plot: Plot, *words: str) -> int:
+    plot.counter.take_round_trips()
+    processes.fedschema(plot.ground.behind(plot.counter), *words)
+    return plot.counter.take_round_trips()
 
 
 def _upgrade(plot: Plot) -> tuple[str, ...]:

@@ -27,8 +27,10 @@ Answer = TypeVar("Answer")
 
 #: More connections than a few cores have use for cost more than they give.
 _JOBS = 2
-#: How many departments are described in one question.
+#: How many departments are described in one question: all that differ, as long as the answer is not too large.
 _AT_ONCE = 50
+#: For a question that reads all of a catalogue: what it reads stays in memory, and nothing is compiled for it.
+_MEANS = "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
 #: How often it is looked again what is left; nothing stands on others that deep, and a repair may not take.
 _PASSES = 8
 
@@ -104,10 +106,10 @@ def _fingerprints(
     def work(over: psycopg.Connection, some: Sequence[Department]) -> dict[Department, str | FedschemaError]:
         return _patiently(over, some, lambda few: inspection.fingerprints(over, compiler.templates, few))
 
-    parts = _in_parts(departments)
-    if len(parts) <= 1:
+    if len(departments) <= _AT_ONCE:  # another connection would take longer to open
         return work(connection, departments) if departments else {}
     found: dict[Department, str | FedschemaError] = {}
+    parts = [departments[start::_JOBS] for start in range(_JOBS)]
     for _, some in Workers(conninfo, _JOBS, work, Halt()).run(parts):
         found |= some
     return found
@@ -118,17 +120,19 @@ def _patiently(
     departments: Sequence[Department],
     ask: Callable[[Sequence[Department]], Mapping[Department, Answer]],
 ) -> dict[Department, Answer | FedschemaError]:
-    """Ask about departments together, and one by one where somebody holds a table of one: PostgreSQL waits for it."""
+    """Ask about departments together, fewer at once where somebody holds a table: PostgreSQL waits for it."""
     try:
         with owner_transaction(connection, "reading what departments look like"):
             connection.execute(LOCK_TIMEOUT)
+            connection.execute(_MEANS)
             return dict(ask(departments))
     except LockTimeout as error:
         if len(departments) == 1:
             return {departments[0]: error}
     found: dict[Department, Answer | FedschemaError] = {}
-    for department in departments:
-        found |= _patiently(connection, [department], ask)
+    fewer = _in_parts(departments) if len(departments) > _AT_ONCE else [[department] for department in departments]
+    for some in fewer:
+        found |= _patiently(connection, some, ask)
     return found
 
 

@@ -27,6 +27,9 @@ SMALL = Sample(
     peak_megabytes=80.0,
     idle=[Pair(0.3, 0.7)],
     idle_round_trips=15,
+    drift=[1.0],
+    drift_round_trips=15,
+    validate=[1.2],
 )
 LARGE = replace(
     SMALL,
@@ -43,7 +46,7 @@ def test_benchmark_of_the_smallest_fleet_gives_a_report(capsys: pytest.CaptureFi
     report = json.loads(capsys.readouterr().out)
     found = {line["what"]: line for line in report["findings"]}
     assert status == int(not report["within"])
-    assert len(found) == 16
+    assert len(found) == 19
     assert found["locks: dropping a department"]["ours"] > 100
     assert found["nothing to do: round trips, 2, 2"]["within"]
 

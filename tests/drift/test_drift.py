@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from pytest_postgresql.executors import NoopExecutor
 
-from fedschema import drift, inspection
+from fedschema import drift, inspection, tenancy
 from fedschema.compiler import Compiler
 from fedschema.connections import owner_transaction
 from fedschema.department import Department
@@ -22,6 +23,7 @@ from tests.cli.typing_in import type_in
 from tests.conftest import PROJECT, Database, Server
 from tests.fleet.conftest import SCHEMA
 from tests.migrations.conftest import CopiedProject, copied_project
+from tests.tenancy.proxy import counting_proxy
 from tests.validation.conftest import fresh_database
 
 __all__ = ["copied_project"]
@@ -267,6 +269,31 @@ def test_fingerprint_is_of_everything_but_the_names(fleet: Database) -> None:
 
     assert found == {sales: pattern.fingerprint(sales), hr: pattern.fingerprint(hr)}
     assert found[hr] != found[sales]
+
+
+@pytest.mark.parametrize("look", [drift.examine, validate], ids=["drift", "validate"])
+def test_many_are_asked_as_often_as_few(
+    fleet: Database, monkeypatch: pytest.MonkeyPatch, look: Callable[[str, Compiler, list[Department]], object]
+) -> None:
+    monkeypatch.setattr(drift, "_AT_ONCE", 1)  # as if they were more than are asked about over one connection
+    more = [Department(name) for name in ("it", "legal", "care")]
+    asked = [_round_trips(fleet, look)]
+    try:
+        for department in more:
+            fleet.add(department.id)
+        asked.append(_round_trips(fleet, look))
+    finally:
+        for department in more:
+            tenancy.drop(fleet.conninfo, fleet.compiler, department, lambda _: None)
+
+    assert asked[0] == asked[1] > 10
+
+
+def _round_trips(database: Database, look: Callable[[str, Compiler, list[Department]], object]) -> int:
+    server = database.server
+    with counting_proxy(server.host, server.port) as proxy:
+        look(make_conninfo(database.conninfo, host="127.0.0.1", port=proxy.port), Compiler(PROJECT), [])
+    return proxy.round_trips
 
 
 def test_command_tells_and_repairs(fleet: Database) -> None:
