@@ -214,3 +214,15 @@ def _with_detail(error: psycopg.Error, reason: str) -> str:
     """Add the server's detail line, which names the offending object or row count."""
     detail = error.diag.message_detail
     return f"{reason} ({detail.splitlines()[0]})" if detail else reason
+
+
+def database_identity(connection: psycopg.Connection) -> str | None:
+    """Return what names a database whatever it is called, on a standby too; None where the server does not tell."""
+    row = connection.execute(
+        """
+        SELECT CASE WHEN pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
+                    THEN (SELECT system_identifier::text FROM pg_catalog.pg_control_system()) END,
+               pg_catalog.current_database()
+        """
+    ).fetchone()
+    return f"{row[0]}/{row[1]}" if row and row[0] else None

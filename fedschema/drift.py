@@ -86,16 +86,46 @@ def examine_over(
 ) -> list[Drift]:
     """Do as `examine` does, over a connection that is there; for many departments others are opened beside it."""
     found = positions.read(connection, compiler, wanted)
-    places = {heads: position.entry.department for position, heads in found if not position.problem}
+    found_at = {position.entry.department: heads for position, heads in found if not position.problem}
+    places = {heads: department for department, heads in found_at.items()}
     patterns = expectations.patterns(connection, compiler, places)
-    known = {
-        position.entry.department: pattern
-        for position, heads in found
-        if isinstance(pattern := patterns.get(heads), Pattern) and not position.problem
-    }
+    known = _patterned(found_at, patterns)
     fingerprints = _fingerprints(connection, conninfo, compiler, list(known))
-    described = _described(connection, compiler, found, known, fingerprints)
+    if doubtful := {found_at[unlike] for unlike in _unlike(known, fingerprints) if known[unlike].kept}:
+        patterns |= _anew(connection, compiler, {heads: places[heads] for heads in doubtful})
+        known = _patterned(found_at, patterns)
+    described = _described(connection, compiler, found, known, _unlike(known, fingerprints))
     return [_drift(position, heads, patterns, fingerprints, described) for position, heads in found]
+
+
+def _patterned(
+    found_at: Mapping[Department, Heads], patterns: Mapping[Heads, Pattern | FedschemaError]
+) -> dict[Department, Pattern]:
+    """Return what each department should look like, where that is known."""
+    return {
+        department: pattern
+        for department, heads in found_at.items()
+        if isinstance(pattern := patterns.get(heads), Pattern)
+    }
+
+
+def _unlike(
+    known: Mapping[Department, Pattern], fingerprints: Mapping[Department, str | FedschemaError]
+) -> list[Department]:
+    """Return the departments whose fingerprint is not what it should be."""
+    return [
+        department
+        for department, pattern in known.items()
+        if isinstance(taken := fingerprints.get(department, ""), str) and taken != pattern.fingerprint(department)
+    ]
+
+
+def _anew(
+    connection: psycopg.Connection, compiler: Compiler, places: Mapping[Heads, Department]
+) -> dict[Heads, Pattern | FedschemaError]:
+    """Make again what an earlier command kept; where that cannot be done, as on a standby, it is all that is known."""
+    made = expectations.patterns(connection, compiler, places, anew=True)
+    return {heads: pattern for heads, pattern in made.items() if isinstance(pattern, Pattern)}
 
 
 def _fingerprints(
@@ -145,14 +175,9 @@ def _described(
     compiler: Compiler,
     found: Sequence[tuple[Position, Heads]],
     known: Mapping[Department, Pattern],
-    fingerprints: Mapping[Department, str | FedschemaError],
+    unlike: Sequence[Department],
 ) -> dict[Department, tuple[Difference, ...] | FedschemaError]:
     """Look closely at those whose fingerprint is not what it should be, and did not move while it was taken."""
-    unlike = [
-        department
-        for department, pattern in known.items()
-        if isinstance(taken := fingerprints.get(department, ""), str) and taken != pattern.fingerprint(department)
-    ]
     described: dict[Department, Description | FedschemaError] = {}
     for some in _in_parts(unlike):
         described |= _patiently(
@@ -225,7 +250,7 @@ def repair(conninfo: str, compiler: Compiler, before: Drift) -> Drift:
         return before
     what = f"repair of department {department}"
     with connect(conninfo) as connection:
-        pattern = expectations.patterns(connection, compiler, {heads: department})[heads]
+        pattern = expectations.patterns(connection, compiler, {heads: department}, anew=True)[heads]
         if isinstance(pattern, FedschemaError):
             raise pattern
         with owner_transaction(connection, what):

@@ -82,10 +82,12 @@ class Pattern:
     Attributes:
         of: the department that it was read from; its id stands for everybody's.
         lines: the rows of its description, as the server writes them, in order.
+        kept: it was read by an earlier command; what the revisions give here may be something else by now.
     """
 
     of: Department
     lines: tuple[Line, ...]
+    kept: bool = False
 
     def fingerprint(self, department: Department) -> str:
         """Return the fingerprint that a department has that looks like this; see `fingerprints`."""

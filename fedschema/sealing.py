@@ -12,7 +12,7 @@ import fedschema
 from fedschema import positions, releases
 from fedschema.addresses import describe
 from fedschema.compiler import Compiler
-from fedschema.connections import connect
+from fedschema.connections import connect, database_identity
 from fedschema.department import Department
 from fedschema.errors import FedschemaError, PlanMoved, PlanUnsealable
 from fedschema.fleet.groups import Step, named, steps_of
@@ -48,7 +48,7 @@ def seal(seen: Preview, *, every: bool) -> SealedPlan:
     if reasons:
         raise PlanUnsealable(reasons)
     with connect(run.reach.conninfo) as connection:
-        identity = _identity(connection)
+        identity = database_identity(connection)
     return SealedPlan(
         datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         fedschema.__version__,
@@ -103,7 +103,7 @@ def prepare_sealed(  # noqa: PLR0913 - what a run is made of
 
 
 def _elsewhere(connection: psycopg.Connection, sealed: SealedPlan) -> Iterator[str]:
-    identity = _identity(connection)
+    identity = database_identity(connection)
     if sealed.identity and identity and sealed.identity != identity:
         yield f"this is another database than {sealed.database}, for which it was planned"
 
@@ -160,15 +160,3 @@ def _differences(plan: Plan, group: SealedGroup) -> Iterator[str]:
 
 def _names(steps: tuple[Step, ...]) -> str:
     return ", ".join(step.revision for step in steps) or "none"
-
-
-def _identity(connection: psycopg.Connection) -> str | None:
-    """Return what names a database whatever it is called, on a standby too; None where the server does not tell."""
-    row = connection.execute(
-        """
-        SELECT CASE WHEN pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
-                    THEN (SELECT system_identifier::text FROM pg_catalog.pg_control_system()) END,
-               pg_catalog.current_database()
-        """
-    ).fetchone()
-    return f"{row[0]}/{row[1]}" if row and row[0] else None

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from unittest.mock import Mock
 
 import psycopg
 import pytest
@@ -17,7 +18,8 @@ from fedschema.compiler import Compiler
 from fedschema.connections import owner_transaction
 from fedschema.department import Department
 from fedschema.drift import Drift
-from fedschema.errors import DepartmentMoved, ReferencesUnmet, StatementFailed
+from fedschema.errors import DepartmentMoved, ReadOnlyServer, ReferencesUnmet, StatementFailed
+from fedschema.fleet import scratch
 from fedschema.validation import validate
 from tests.cli.typing_in import type_in
 from tests.conftest import PROJECT, Database, Server
@@ -287,6 +289,36 @@ def test_many_are_asked_as_often_as_few(
             tenancy.drop(fleet.conninfo, fleet.compiler, department, lambda _: None)
 
     assert asked[0] == asked[1] > 10
+
+
+def test_what_departments_should_look_like_is_kept_and_made_again_where_one_differs(
+    fleet: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Mock(wraps=scratch.make)
+    assert all(one.ok for one in drift.examine(fleet.conninfo, Compiler(PROJECT), []))
+    with monkeypatch.context() as patch:
+        patch.setattr(scratch, "make", _refuse)
+        assert all(one.ok for one in drift.examine(fleet.conninfo, Compiler(PROJECT), []))
+    _do(fleet, "DROP INDEX idx_tool_calls_status")
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(scratch, "make", _refuse)  # as on a standby: what was kept is all there is
+            (seen, _) = drift.examine(fleet.conninfo, Compiler(PROJECT), [])
+        with monkeypatch.context() as patch:
+            patch.setattr(scratch, "make", made)
+            (again, _) = drift.examine(fleet.conninfo, Compiler(PROJECT), [])
+        assert (
+            [str(one) for one in seen.differences]
+            == [str(one) for one in again.differences]
+            == ["index idx_tool_calls_status on tool_calls is missing"]
+        )
+        made.assert_called_once()
+    finally:
+        _repaired(fleet)
+
+
+def _refuse(*_: object) -> None:
+    raise ReadOnlyServer("a scratch department")
 
 
 def _round_trips(database: Database, look: Callable[[str, Compiler, list[Department]], object]) -> int:

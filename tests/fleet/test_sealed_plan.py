@@ -300,7 +300,7 @@ def test_everything_that_moved_is_named_at_once(fleet: Fleet, file: Path) -> Non
 
 def test_plan_of_another_database_is_refused(fleet: Fleet, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(sealing, "_identity", lambda _: "4711/elsewhere")
+        patch.setattr(sealing, "database_identity", lambda _: "4711/elsewhere")
         sealed(fleet, file)
 
     assert "this is another database than" in refused(fleet, file)
