@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import psycopg
+import psycopg.sql
 from psycopg.conninfo import conninfo_to_dict
 
 from fedschema import errors
@@ -78,7 +79,8 @@ def _refused(conninfo: str, error: psycopg.OperationalError) -> errors.Fedschema
         return errors.DatabaseMissing(where, reason, str(conninfo_to_dict(conninfo).get("dbname") or "NAME"))
     if "permission denied for database" in reason:
         given = conninfo_to_dict(conninfo)
-        hint = f"as the database's owner: GRANT CONNECT ON DATABASE {given.get('dbname')} TO {given.get('user')}"
+        names = [psycopg.sql.Identifier(str(given.get(word))).as_string() for word in ("dbname", "user")]
+        hint = "as the database's owner: GRANT CONNECT ON DATABASE {} TO {}".format(*names)
         return errors.AuthenticationFailed(where, reason, hint)
     signs = (
         "password",

@@ -31,7 +31,8 @@ NOT_APPLICABLE = {
     "prefer-robust-stmts": "a transaction is wholly done or not at all, and IF NOT EXISTS would hide drift",
     "ban-concurrent-index-creation-in-transaction": "what op.create_index_concurrently makes is outside of "
     "the transaction, and any other fails where it is tried",
-    "transaction-nesting": "the frame of a script, BEGIN and COMMIT, is none of a revision's",
+    "transaction-nesting": "a revision that ends its transaction is refused, and going back to a savepoint, which is "
+    "taken for that, ends none",
 }
 
 

@@ -182,14 +182,19 @@ def _revoke(connection: psycopg.Connection, role: str, member: str) -> None:
     revoke = sql.SQL("REVOKE {} FROM {}").format(sql.Identifier(role), sql.Identifier(member))
     connection.execute(revoke)
     for grantor in _grantors(connection, role, member):
+        theirs = _granted_by(revoke, grantor)
         connection.execute("RESET ROLE")
         try:
-            connection.execute(revoke + sql.SQL(" GRANTED BY {}").format(sql.Identifier(grantor)))
+            connection.execute(theirs)
         except psycopg.errors.InsufficientPrivilege as error:
-            raise LoginStays(member, role, grantor) from error
+            raise LoginStays(member, role, grantor, theirs.as_string()) from error
         connection.execute(BECOME_OWNER.encode())
     if remaining := _grantors(connection, role, member):
-        raise LoginStays(member, role, remaining[0])
+        raise LoginStays(member, role, remaining[0], _granted_by(revoke, remaining[0]).as_string())
+
+
+def _granted_by(revoke: sql.Composed, grantor: str) -> sql.Composed:
+    return revoke + sql.SQL(" GRANTED BY {}").format(sql.Identifier(grantor))
 
 
 def _grantors(connection: psycopg.Connection, role: str, member: str) -> list[str]:

@@ -30,6 +30,11 @@ class IndexChange:
     sql: str
     builds: bool
 
+    @property
+    def told(self) -> str:
+        """All that it does, as a text that is another where it does something else."""
+        return f"{'build' if self.builds else 'drop'} {self.index} on {self.table}: {self.sql}"
+
     def filled(self, fill: Fill) -> IndexChange:
         """Return it for one department."""
         return replace(self, sql=fill(self.sql))
@@ -52,6 +57,12 @@ class Backfill:
     condition: str
     batch_rows: int
     pause: float
+
+    @property
+    def told(self) -> str:
+        """All that it does, as a text that is another where it does something else."""
+        pace = f"{self.batch_rows} rows, then {self.pause} s"
+        return f"fill {self.table}, {pace}: SET {self.assignments}\nWHERE {self.condition}"
 
     def filled(self, fill: Fill) -> Backfill:
         """Return it for one department."""

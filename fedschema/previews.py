@@ -24,7 +24,6 @@ from fedschema.errors import (
     ConnectionLost,
     FedschemaError,
     LockTimeout,
-    NotRehearsable,
 )
 from fedschema.fleet import groups, outlook, scratch
 from fedschema.fleet.findings import Rehearsal, Statement, untried
@@ -163,8 +162,7 @@ def _tried_twice(
 
 
 def _refuse_online(plan: Plan) -> None:
-    if plan.needs_connection:
-        raise NotRehearsable(f"revision {plan.needs_connection[0]} reads from the database while it runs")
+    scratch.refuse_online(plan, "this cannot be rehearsed", "fedschema upgrade --plan shows what is known")
 
 
 def _merged(

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedschema import new_files
 from fedschema.errors import DirectoryUnsuitable, ProjectNotWritten
 from fedschema.settings import INI, Project
 
@@ -23,6 +24,7 @@ _REVISIONS = Path("alembic/versions")
 #: What a new project gets besides: the file of `fedschema/skeleton/`, and its name there.
 _SKELETON = {"README.md": "README.md", "gitignore": ".gitignore"}
 _NAMED = 3
+_ELSEWHERE = "fedschema new another-directory"
 
 #: Files by their path below the project, with what is in them.
 Files = dict[Path, bytes]
@@ -59,7 +61,7 @@ def create(directory: Path) -> Copy:
     shipped = Project.shipped()
     root = directory.resolve()
     _refuse_what_alembic_cannot_read(directory, root)
-    with _told(directory):
+    with _told(directory, _ELSEWHERE):
         _refuse_what_is_taken(directory, root)
         files = _files_of(shipped) | _skeleton(root)
         _write(root, files)
@@ -74,12 +76,18 @@ def update(directory: Path) -> Copy:
         ProjectNotWritten: a file cannot be written; none is left.
     """
     shipped, project = Project.shipped(), Project.at(directory)
-    with _told(directory):
+    with _told(directory, f"as who may write there: {update_command(directory)}"):
         files = _files_of(shipped)
         missing = {path: content for path, content in files.items() if not os.path.lexists(project.root / path)}
         different = [path for path in files.keys() - missing if (project.root / path).read_bytes() != files[path]]
         _write(project.root, missing)
     return Copy(project, shipped, tuple(sorted(missing)), tuple(sorted(different)))
+
+
+def update_command(directory: Path) -> str:
+    """Return what has to be typed for `update`."""
+    here = directory.resolve() == Path.cwd()
+    return f"fedschema new {'.' if here else shlex.quote(str(directory))} --update"
 
 
 def lacking_revisions(project: Project) -> tuple[Path, ...]:
@@ -91,32 +99,32 @@ def lacking_revisions(project: Project) -> tuple[Path, ...]:
 
 
 @contextmanager
-def _told(directory: Path) -> Iterator[None]:
+def _told(directory: Path, hint: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ProjectNotWritten(str(directory), error) from error
+        raise ProjectNotWritten(str(directory), error, hint) from error
 
 
 def _refuse_what_alembic_cannot_read(directory: Path, root: Path) -> None:
     """Refuse a path that alembic.ini cannot hold: ``%`` begins an interpolation there, a line break ends a path."""
     if "%" in str(root) or not str(root).isprintable():
         reason = "Alembic cannot read a path with % or control characters in it"
-        raise DirectoryUnsuitable(ascii(str(directory))[1:-1], reason, "fedschema new another-directory")
+        raise DirectoryUnsuitable(ascii(str(directory))[1:-1], reason, _ELSEWHERE)
 
 
 def _refuse_what_is_taken(directory: Path, root: Path) -> None:
     if not os.path.lexists(root):
         return
     if not root.is_dir():
-        raise DirectoryUnsuitable(str(directory), "it is a file", "fedschema new another-directory")
+        raise DirectoryUnsuitable(str(directory), "it is a file", _ELSEWHERE)
     found = sorted(entry.name for entry in root.iterdir() if not entry.name.startswith("."))
     if not found:
         return
     listing = ", ".join(found[:_NAMED]) + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
-    hint = "fedschema new another-directory; only hidden files, such as .git, may be there"
+    hint = f"{_ELSEWHERE}; only hidden files, such as .git, may be there"
     if INI in found:
-        hint = f"it is a project; for what it lacks: fedschema new {shlex.quote(str(directory))} --update"
+        hint = f"it is a project; for what it lacks: {update_command(directory)}"
     raise DirectoryUnsuitable(str(directory), f"it is not empty ({listing})", hint)
 
 
@@ -142,29 +150,6 @@ def _skeleton(root: Path) -> Files:
 
 
 def _write(root: Path, files: Files) -> None:
-    """Write files below a directory, alembic.ini last, none over one that is there; or leave nothing of them.
-
-    They get the permissions that new files have, whatever those of the originals are.
-    """
-    written: list[Path] = []
-    try:
-        for path in sorted(files, key=lambda path: (path == Path(INI), path)):
-            place = root / path
-            for above in reversed([above for above in place.parents if not above.exists()]):
-                above.mkdir()
-                written.append(above)
-            with place.open("xb") as file:
-                written.append(place)
-                file.write(files[path])
-    except BaseException:
-        _remove(written)
-        raise
-
-
-def _remove(written: list[Path]) -> None:
-    for place in reversed(written):
-        with suppress(OSError):
-            if place.is_dir():
-                place.rmdir()
-            else:
-                place.unlink()
+    """Write files below a directory, alembic.ini last: it makes it a project."""
+    ordered = sorted(files, key=lambda path: (path == Path(INI), path))
+    new_files.write({root / path: files[path] for path in ordered})

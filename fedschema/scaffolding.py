@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
-from fedschema import naming
+from fedschema import naming, new_files
 from fedschema.compiler import Compiler
 from fedschema.department import Department
 from fedschema.errors import (
-    FedschemaError,
     FileInTheWay,
     InvalidRevisionId,
     OperationError,
@@ -91,12 +89,11 @@ def scaffold(compiler: Compiler, draft: Draft) -> Scaffold:
     if compiler.project.is_packaged:
         raise ProjectReadOnly(str(compiler.project.root), "it is the one that comes with fedschema")
     planned, files = _plan(compiler, draft, message)
-    _write(compiler.project, files)
+    written = _write(compiler.project, files)
     try:
         _require_head(compiler.project, draft, planned.revision)
-    except FedschemaError:
-        for file in files:
-            file.unlink()
+    except BaseException:
+        new_files.remove(written)
         raise
     return planned
 
@@ -184,28 +181,14 @@ def _contracted(lineage: Lineage, draft: Draft, label: str) -> str:
     return named
 
 
-def _write(project: Project, files: Mapping[Path, str]) -> None:
-    """Write files that are not there, all or none."""
-    written: list[Path] = []
-    made: list[Path] = []
+def _write(project: Project, files: Mapping[Path, str]) -> tuple[Path, ...]:
+    """Write files that are not there, all or none, and return what is new."""
     try:
-        for path, text in files.items():
-            made += [place for place in reversed(path.parents) if not place.exists()]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("x", encoding="utf-8") as file:
-                written.append(path)
-                file.write(text)
-    except BaseException as error:
-        for path in written:
-            path.unlink(missing_ok=True)
-        with suppress(OSError):  # one that somebody else uses by now, or that could not be made
-            for place in reversed(made):
-                place.rmdir()
-        if isinstance(error, FileExistsError):
-            raise FileInTheWay(str(error.filename)) from error
-        if isinstance(error, OSError):
-            raise ProjectReadOnly(str(project.root), error.strerror or str(error)) from error
-        raise
+        return new_files.write({path: text.encode() for path, text in files.items()})
+    except FileExistsError as error:
+        raise FileInTheWay(str(error.filename)) from error
+    except OSError as error:
+        raise ProjectReadOnly(str(project.root), f"{error.strerror}: {error.filename}") from error
 
 
 def _require_head(project: Project, draft: Draft, revision: str) -> None:

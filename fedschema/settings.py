@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,7 +86,7 @@ class Project:
         """
         ini = directory / INI
         if not _is_project(ini):
-            raise ProjectNotFound(str(directory))
+            raise ProjectNotFound(str(directory), f"to make one: fedschema new {shlex.quote(str(directory))}")
         return cls(ini.resolve())
 
     @classmethod

@@ -9,26 +9,39 @@ from __future__ import annotations
 import re
 
 #: Block comments nest; a regular expression cannot count, and four deep is deeper than anybody writes.
-_BLOCK_COMMENT = r"/\*(?:(?!/\*|\*/).)*\*/"
+BLOCK_COMMENT = r"/\*(?:(?!/\*|\*/).)*\*/"
 for _ in range(3):
-    _BLOCK_COMMENT = rf"/\*(?:(?!/\*|\*/).|{_BLOCK_COMMENT})*\*/"
+    BLOCK_COMMENT = rf"/\*(?:(?!/\*|\*/).|{BLOCK_COMMENT})*\*/"
 
-_LEADING_COMMENTS = re.compile(rf"\A(?:\s+|--[^\n]*(?:\n|\Z)|{_BLOCK_COMMENT})*", re.DOTALL)
-_TOKEN = re.compile(
-    rf"""
+_LEADING_COMMENTS = re.compile(rf"\A(?:\s+|--[^\n]*(?:\n|\Z)|{BLOCK_COMMENT})*", re.DOTALL)
+#: What is skipped, whatever is in it.
+_OPAQUE = rf"""
       --[^\n]*                                        # a comment to the end of the line
-    | {_BLOCK_COMMENT}                                # a comment in a block
+    | {BLOCK_COMMENT}                                # a comment in a block
     | [eE]'(?:[^'\\]|\\.|'')*'                        # a string with escapes
     | '(?:[^']|'')*'                                  # a string
-    | "(?:[^"]|"")*"                                  # a quoted identifier
     | (?P<dollar>(?<![\w$])\$(?:[A-Za-z_]\w*)?\$).*?(?P=dollar) # a dollar-quoted string
-    | (?P<begin>\bBEGIN(?:\s|--[^\n]*\n|{_BLOCK_COMMENT})+ATOMIC\b)  # the body of an SQL function …
+"""
+_TOKEN = re.compile(
+    rf"""{_OPAQUE}
+    | "(?:[^"]|"")*"                                  # a quoted identifier
+    | (?P<begin>\bBEGIN(?:\s|--[^\n]*\n|{BLOCK_COMMENT})+ATOMIC\b)  # the body of an SQL function …
     | (?P<case>\bCASE\b(?!\$))
     | (?P<end>\bEND\b(?!\$))                                # … and its end
     | (?P<word>\w[\w$]*)
     | (?P<terminator>;)
     """,
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
+_ELEMENT = re.compile(
+    rf"""{_OPAQUE}
+    | "(?P<quoted>(?:[^"]|"")*)"
+    | (?P<open>[(\[])
+    | (?P<close>[)\]])
+    | (?P<comma>,)
+    | (?P<word>\w[\w$]*)
+    """,
+    re.VERBOSE | re.DOTALL,
 )
 
 
@@ -59,3 +72,31 @@ def headline(statement: str, width: int = 120) -> str:
     """Return the beginning of a statement on one line, without leading comments."""
     line = " ".join(_LEADING_COMMENTS.sub("", statement).split())
     return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def moves_savepoints(statement: str) -> bool:
+    """Tell whether a statement sets a savepoint, releases one or goes back to one."""
+    return re.match(r"(?:SAVEPOINT|RELEASE|ROLLBACK)\b", headline(statement), re.IGNORECASE) is not None
+
+
+def first_names(definition: str) -> list[str]:
+    """Return the first word of each element of a table's definition: a column's name, or ``constraint`` and the like.
+
+    Args:
+        definition: what stands between the parentheses of CREATE TABLE.
+    """
+    names: list[str] = []
+    depth, awaited = 0, True
+    for token in _ELEMENT.finditer(definition):
+        match token.lastgroup:
+            case "open":
+                depth += 1
+            case "close":
+                depth -= 1
+            case "comma" if depth == 0:
+                awaited = True
+            case "quoted" | "word" if awaited:
+                quoted = token["quoted"]
+                names.append(token["word"].lower() if quoted is None else quoted.replace('""', '"'))
+                awaited = False
+    return names

@@ -34,9 +34,8 @@ def init(
         output.warning(text)
     if lacking := projects.lacking_revisions(session.settings.project):
         names = ", ".join(map(str, lacking))
-        output.warning(
-            f"this fedschema comes with revisions that the project lacks: {names} (fedschema new . --update)"
-        )
+        command = projects.update_command(session.settings.project.root)
+        output.warning(f"this fedschema comes with revisions that the project lacks: {names} ({command})")
     if durable_audit is True:
         audit_channel.install(session.conninfo, session.compiler, audit_host)
     elif durable_audit is False:

@@ -1,4 +1,7 @@
-"""The options of `upgrade` and `downgrade` that look, try and seal instead of doing it, and what they run."""
+"""The options of `upgrade` and `downgrade` that look, try and seal instead of doing it, and what they run.
+
+What they run is imported when it runs: every command has to wait for what is imported at the start.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +10,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedschema import previews, releases, sealing
-from fedschema.cli import output, plan_pages
+from fedschema import releases
+from fedschema.cli import output
 from fedschema.cli.interrupts import halting
 from fedschema.cli.progress import bar_for
 from fedschema.cli.session import Session
 from fedschema.department import Department
 from fedschema.errors import PlanUnsealable, UnknownDepartment, UsageError
-from fedschema.fleet import seal
 from fedschema.fleet.run import Run
-from fedschema.previews import LiveRehearsal, Verdict
 from fedschema.releases import Release
 from fedschema.workers import Halt
+
+if TYPE_CHECKING:
+    from fedschema.previews import LiveRehearsal, Preview
 
 #: A real department is not kept waiting for a rehearsal, unless --lock-timeout says so.
 _LIVE_LOCK_TIMEOUT = 0.2
@@ -107,6 +111,10 @@ class Foresight:
         if self.rehearse is Stage.LIVE:
             _rehearse_live(session, ids, release, as_json=as_json)
             return
+        from fedschema import previews  # noqa: PLC0415 - see the module's docstring
+        from fedschema.cli import plan_pages  # noqa: PLC0415
+        from fedschema.fleet import seal  # noqa: PLC0415
+
         if self.out:
             seal.refuse_other_files(self.out)
         insist = self.rehearse is not None
@@ -125,8 +133,11 @@ class Foresight:
         if seen.would_fail or unsealable:
             raise typer.Exit(1)
 
-    def _sealed(self, seen: previews.Preview, *, every: bool) -> PlanUnsealable | None:
+    def _sealed(self, seen: Preview, *, every: bool) -> PlanUnsealable | None:
         """Seal what was seen, if that was asked for; return why it cannot be."""
+        from fedschema import sealing  # noqa: PLC0415
+        from fedschema.fleet import seal  # noqa: PLC0415
+
         if self.out:
             try:
                 seal.write(self.out, sealing.seal(seen, every=every))
@@ -152,6 +163,9 @@ def sealed_run(session: Session, file: Path, release: Release, *, resume: bool) 
     Raises:
         InvalidPlanFile, PlanMoved
     """
+    from fedschema import sealing  # noqa: PLC0415
+    from fedschema.fleet import seal  # noqa: PLC0415
+
     sealed = seal.read(file)
     return sealing.prepare_sealed(
         session.conninfo, session.compiler, sealed, release, resume=resume, direct=session.direct
@@ -186,10 +200,13 @@ def live_pace(context: typer.Context, release: Release, rehearse: Stage | None) 
 
 
 def _rehearse_live(session: Session, ids: Sequence[Department], release: Release, *, as_json: bool) -> None:
+    from fedschema.cli import plan_pages  # noqa: PLC0415
+    from fedschema.previews import Verdict, rehearse_departments  # noqa: PLC0415
+
     run = releases.prepare(session.conninfo, session.compiler, ids, release)
     results: list[LiveRehearsal] = []
     with halting(Halt()) as halt, bar_for(0 if as_json else len(run.departments)) as bar:
-        for result in previews.rehearse_departments(run, halt):
+        for result in rehearse_departments(run, halt):
             results.append(result)
             if bar is not None:
                 bar.advance(failed=result.error is not None)

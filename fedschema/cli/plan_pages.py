@@ -29,7 +29,11 @@ _NO_DEPARTMENTS = "there are no departments yet; add one with: fedschema tenant 
 def show_preview(seen: Preview, sealed: str | None) -> None:
     """Show what would be done, group by group, and what stands in the way."""
     for number, each in enumerate(seen.groups, 1):
+        if number > 1:
+            output.say()
         _show_group(number, each)
+    if seen.groups and (seen.unchanged or sealed):
+        output.say()
     if seen.unchanged:
         output.say(f"nothing to do for {_counted(len(seen.unchanged))}: {groups.named(seen.unchanged)}")
     for error in seen.problems.values():
@@ -46,7 +50,8 @@ def _show_group(number: int, each: GroupPreview) -> None:
     output.say(_way(group))
     output.say()
     _statements_table(each.rehearsal, "seconds", [_seconds(one.duration_seconds) for one in each.rehearsal.statements])
-    output.say()
+    if each.rehearsal.drops or each.lints or each.outside:
+        output.say()
     if each.rehearsal.drops:
         output.say(f"drops {', '.join(each.rehearsal.drops)}; where that holds rows it is refused without --yes")
     for lint in each.lints or ():
@@ -57,7 +62,6 @@ def _show_group(number: int, each: GroupPreview) -> None:
         output.warning(text)
     if each.rehearsal.error:
         output.failure(each.rehearsal.error.code, each.rehearsal.error.message, each.rehearsal.error.hint)
-    output.say()
 
 
 def _statements_table(rehearsal: Rehearsal, heading: str, last: Sequence[str]) -> None:

@@ -12,7 +12,6 @@ import typer
 from fedschema import validation
 from fedschema.checks import Check, Hole
 from fedschema.cli import output
-from fedschema.cli.junit import write as write_junit
 from fedschema.cli.session import DepartmentIds, JsonOption, session_of
 from fedschema.errors import OperationError, UsageError
 from fedschema.probe import Sight
@@ -50,7 +49,9 @@ def validate(  # noqa: PLR0913 - one argument for each option
     else:
         _show(found, verbose=verbose, probe=probe)
     if junit is not None:
-        write_junit(junit, found)
+        from fedschema.cli.junit import write  # noqa: PLC0415 - XML takes long to import, and this alone has any
+
+        write(junit, found)
     if not found.ok:
         raise typer.Exit(OperationError.exit_status)
 

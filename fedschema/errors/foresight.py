@@ -63,9 +63,9 @@ class ReferencesUnmet(OperationError):
 
 
 class NotRehearsable(OperationError):
-    """A plan cannot be rehearsed, or no scratch department be brought to where it starts."""
+    """A plan cannot be rehearsed, or no scratch department be brought to where departments are."""
 
     code = "not_rehearsable"
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"this cannot be rehearsed: {reason}", "fedschema upgrade --plan shows what is known")
+    def __init__(self, wanted: str, reason: str, hint: str | None = None) -> None:
+        super().__init__(f"{wanted}: {reason}", hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from fedschema.errors.kinds import OperationError, UsageError
@@ -21,10 +22,9 @@ class ProjectNotWritten(OperationError):
 
     code = "project_not_written"
 
-    def __init__(self, directory: str, error: OSError) -> None:
+    def __init__(self, directory: str, error: OSError, hint: str) -> None:
         super().__init__(
-            f"the project in {directory} cannot be written: {error.strerror or error}; nothing was left there",
-            "fedschema new another-directory",
+            f"the project in {directory} cannot be written: {error.strerror or error}; nothing was left there", hint
         )
 
 
@@ -36,6 +36,6 @@ class TemplateMissing(OperationError):
     def __init__(self, name: str, directory: Path) -> None:
         super().__init__(
             f"there is no template {name}.sql.j2 in {directory}",
-            "if fedschema came with it, fedschema new DIRECTORY --update writes what a project lacks",
+            f"if fedschema came with it: fedschema new {shlex.quote(str(directory.parent))} --update",
         )
         self.name = name

@@ -130,9 +130,9 @@ class LoginStays(OperationError):
 
     code = "login_stays"
 
-    def __init__(self, login: str, role: str, grantor: str) -> None:
+    def __init__(self, login: str, role: str, grantor: str, statement: str) -> None:
         super().__init__(
             f"{login} was given {role} by {grantor}, and only {grantor} or a superuser can take that back; "
             "nothing was changed",
-            f"as {grantor} or a superuser: REVOKE {role} FROM {login} GRANTED BY {grantor}",
+            f"as {grantor} or a superuser: {statement}",
         )

@@ -63,10 +63,10 @@ class ProjectNotFound(UsageError):
 
     code = "project_not_found"
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, hint: str | None = None) -> None:
         super().__init__(
             f"no fedschema project at {where}: it is missing, or has no [federation] section",
-            "run the command in the directory that holds alembic.ini, or name it with --config",
+            hint or "run the command in the directory that holds alembic.ini, or name it with --config",
         )
 
 

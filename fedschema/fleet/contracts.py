@@ -30,19 +30,29 @@ def held_back(compiler: Compiler, revisions: Iterable[str]) -> dict[str, str]:
         CompilationFailed: one names a revision that does not come before it.
     """
     lineage = compiler.lineage(SLOT)
-    found = {revision: needed for revision in revisions if (needed := _contracts(lineage, revision))}
-    for revision, needed in found.items():
-        if needed == revision or needed not in lineage.ancestors((revision,)):
-            raise CompilationFailed(
-                f"revision {revision} contracts {needed}, which does not come before it",
-                "name in contracts = the revision that brings what replaces it: the backfill, if there is one",
-            )
-    return found
+    return {revision: needed for revision in revisions if (needed := _contracts(lineage, revision))}
 
 
 def _contracts(lineage: Lineage, revision: str) -> str | None:
-    named: str | None = getattr(lineage.script_of(revision).module, "contracts", None)
-    return named
+    """Return the whole id of what a revision contracts, which may be given by its beginning; None when it does not.
+
+    Raises:
+        CompilationFailed: that is no revision, several, or none that comes before it.
+    """
+    named: object = getattr(lineage.script_of(revision).module, "contracts", None)
+    if named is None:
+        return None
+    before = lineage.ancestors((revision,)) - {revision}
+    meant = {one for one in before if isinstance(named, str) and named and one.startswith(named)}
+    if isinstance(named, str) and named in meant:
+        return named
+    if len(meant) == 1:
+        return meant.pop()
+    fault = f"which may be any of {', '.join(sorted(meant))}" if meant else "which does not come before it"
+    raise CompilationFailed(
+        f"revision {revision} contracts {named}, {fault}",
+        "name in contracts = the revision that brings what replaces it: the backfill, if there is one",
+    )
 
 
 def require_everybody(connection: psycopg.Connection, compiler: Compiler, contracts: Mapping[str, str]) -> None:

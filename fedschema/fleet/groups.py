@@ -47,7 +47,7 @@ def _checksum(step: PlanStep) -> str | None:
     """Return what a step is known by: its SQL, and what is done instead of it outside the transaction."""
     if step.nontransactional is None or step.checksum is None:
         return step.checksum
-    whole = f"{step.checksum} {step.nontransactional}"
+    whole = f"{step.checksum} {step.nontransactional.told}"
     return f"sha256:{hashlib.sha256(whole.encode()).hexdigest()}"
 
 

@@ -8,6 +8,8 @@ the rows that are to blame.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import psycopg
@@ -32,6 +34,7 @@ from fedschema.fleet.rows import Offenders
 from fedschema.fleet.transaction import Confirmation, refuse_collateral
 from fedschema.nontransactional import Backfill, IndexChange
 from fedschema.plans import Plan
+from fedschema.statements import moves_savepoints
 
 
 class Trial:
@@ -101,7 +104,7 @@ class Trial:
         connection, began = self._connection, time.monotonic()
         failure: psycopg.Error | None = None
         try:
-            with connection.transaction():
+            with _set_back(connection) if moves_savepoints(statement.sql) else connection.transaction():
                 connection.execute(statement.sql.encode())
         except psycopg.Error as error:
             failure = error
@@ -129,6 +132,17 @@ class Trial:
             reason = f"index {index.index} would be unique, and keys are there twice"
             self.error, self._offenders = StatementFailed(self._what, reason, statement.revision, shown.headline), found
         self._tried.append(shown)
+
+
+@contextmanager
+def _set_back(connection: psycopg.Connection) -> Iterator[None]:
+    """Go back to here if it fails; otherwise leave the savepoints as they are, which releasing one would take along."""
+    connection.execute("SAVEPOINT fedschema_tried")
+    try:
+        yield
+    except psycopg.Error:
+        connection.execute("ROLLBACK TO SAVEPOINT fedschema_tried")
+        raise
 
 
 def rehearse(connection: psycopg.Connection, department: Department, plan: Plan, what: str) -> Rehearsal:

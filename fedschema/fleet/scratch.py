@@ -21,7 +21,7 @@ from fedschema.fleet.findings import Rehearsal
 from fedschema.fleet.pace import Pace
 from fedschema.fleet.rehearsal import rehearse
 from fedschema.plans import Plan
-from fedschema.versions import Heads
+from fedschema.versions import Heads, place
 
 #: The operation, for messages.
 REHEARSING = "rehearsal on a scratch department"
@@ -51,11 +51,26 @@ def way_to(compiler: Compiler, department: Department, heads: Heads) -> Plan:
     # No history: of its rows nothing stays, but of their numbers.
     steps = (replace(step, recorded=False) for step in chain.from_iterable(part.steps for part in parts))
     plan = Plan((), at, tuple(steps))
-    if plan.needs_connection:
-        raise NotRehearsable(f"revision {plan.needs_connection[0]} reads from the database while it runs")
+    unreachable = f"no scratch department can be brought to {place(heads)}"
+    refuse_online(plan, unreachable)
     if set(at) != set(heads):
-        raise NotRehearsable(f"a new department cannot be brought to {', '.join(heads)}")
+        raise NotRehearsable(unreachable, f"its revisions end at {place(at)}")
     return plan
+
+
+def refuse_online(plan: Plan, wanted: str, hint: str | None = None) -> None:
+    """Refuse a plan of which not all SQL is known.
+
+    Args:
+        plan: which one.
+        wanted: what cannot be done for that, for the message.
+        hint: what can be done instead.
+
+    Raises:
+        NotRehearsable: a revision reads from the database.
+    """
+    if plan.needs_connection:
+        raise NotRehearsable(wanted, f"revision {plan.needs_connection[0]} reads from the database while it runs", hint)
 
 
 def make(connection: psycopg.Connection, compiler: Compiler, department: Department, way: Plan) -> None:

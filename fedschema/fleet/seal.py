@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import secrets
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,7 @@ def refuse_other_files(path: Path) -> None:
         return
     try:
         there = json.loads(_text(path))
-    except (InvalidPlanFile, ValueError):
+    except (InvalidPlanFile, ValueError, RecursionError):
         there = None
     if not isinstance(there, dict) or not str(there.get("format")).startswith("fedschema-plan/"):
         reason = "is there already and is no plan, so it is not replaced"
@@ -106,8 +107,16 @@ def read(path: Path) -> SealedPlan:
     Raises:
         InvalidPlanFile: it cannot be read, is none, or was changed since it was written.
     """
+    text = _text(path)
     try:
-        document = json.loads(_text(path))
+        return _read(path, text)
+    except RecursionError as error:
+        raise InvalidPlanFile(str(path), "is no plan: it is nested too deeply") from error
+
+
+def _read(path: Path, text: str) -> SealedPlan:
+    try:
+        document = json.loads(text)
     except ValueError as error:
         raise InvalidPlanFile(str(path), "is no plan: it is no JSON") from error
     if not isinstance(document, dict) or "format" not in document:
@@ -124,7 +133,10 @@ def read(path: Path) -> SealedPlan:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        # A pipe would be waited for, when it is opened and when it is read.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise InvalidPlanFile(str(path), "is no file that holds a plan")
             content = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise InvalidPlanFile(str(path), f"cannot be read: {error.strerror}") from error

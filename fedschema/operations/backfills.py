@@ -6,11 +6,12 @@ from alembic.operations import MigrateOperation, Operations
 
 from fedschema import statements
 from fedschema.nontransactional import Backfill
+from fedschema.operations.registration import operation
 from fedschema.operations.target import execute_sql, render, target_of
 from fedschema.rendering import SqlText
 
 
-@Operations.register_operation("backfill")
+@operation("backfill")
 class BackfillOp(MigrateOperation):
     """Change the rows of a table that need it, in many short transactions."""
 
@@ -18,7 +19,7 @@ class BackfillOp(MigrateOperation):
         self.todo = backfill
 
     @classmethod
-    def backfill(  # noqa: PLR0913 - what an UPDATE is made of, and its pace
+    def of(  # noqa: PLR0913 - what an UPDATE is made of, and its pace
         cls,
         operations: Operations,
         table: str,
@@ -28,7 +29,7 @@ class BackfillOp(MigrateOperation):
         batch_rows: int = 1000,
         pause: float = 0.0,
     ) -> None:
-        """Update the rows of a table that meet a condition, until none does. The revision does nothing else.
+        """Update those that meet a condition, until none does. The revision does nothing else.
 
         Args:
             operations: Alembic's.

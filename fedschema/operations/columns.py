@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from alembic.operations import MigrateOperation, Operations
 
+from fedschema.operations.registration import operation
 from fedschema.operations.target import execute_rendered, written
 from fedschema.rendering import SqlText
 
@@ -51,13 +52,8 @@ class _ColumnOperation(MigrateOperation):
     def __init__(self, column: TenantColumn) -> None:
         self.column = column
 
-
-@Operations.register_operation("add_tenant_column")
-class AddTenantColumnOp(_ColumnOperation):
-    """Add a column to a table of the department."""
-
     @classmethod
-    def add_tenant_column(  # noqa: PLR0913 - what a column is made of
+    def of(  # noqa: PLR0913 - what a column is made of
         cls,
         operations: Operations,
         table: str,
@@ -67,31 +63,22 @@ class AddTenantColumnOp(_ColumnOperation):
         default: str | None = None,
         not_null: bool = False,
     ) -> None:
-        """Add a column; see `TenantColumn`."""
+        """See `TenantColumn`."""
         operations.invoke(cls(TenantColumn(table, column, type, default, not_null)))
+
+
+@operation("add_tenant_column")
+class AddTenantColumnOp(_ColumnOperation):
+    """Add a column to a table of the department."""
 
     def reverse(self) -> DropTenantColumnOp:
         """Return the operation that drops it again."""
         return DropTenantColumnOp(self.column)
 
 
-@Operations.register_operation("drop_tenant_column")
+@operation("drop_tenant_column")
 class DropTenantColumnOp(_ColumnOperation):
-    """Drop a column of a table of the department, and what it holds."""
-
-    @classmethod
-    def drop_tenant_column(  # noqa: PLR0913 - the arguments of its reverse
-        cls,
-        operations: Operations,
-        table: str,
-        column: str,
-        type: str,  # noqa: A002 - SQL's word for it
-        *,
-        default: str | None = None,
-        not_null: bool = False,
-    ) -> None:
-        """Take back `op.add_tenant_column`, with the same arguments."""
-        operations.invoke(cls(TenantColumn(table, column, type, default, not_null)))
+    """Drop a column of a table of the department, and what it holds: the same arguments take back what adds it."""
 
     def reverse(self) -> AddTenantColumnOp:
         """Return the operation that adds it again, empty."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from alembic.operations import MigrateOperation, Operations
 
+from fedschema.operations.registration import operation
 from fedschema.operations.target import execute_rendered, target_of, written
 
 _CHECK = re.compile(r"\s*CHECK\s*\(", re.IGNORECASE)
@@ -56,57 +57,42 @@ class _ConstraintOperation(MigrateOperation):
     def __init__(self, constraint: TenantConstraint) -> None:
         self.constraint = constraint
 
+    @classmethod
+    def of(cls, operations: Operations, table: str, constraint: str, definition: str) -> None:
+        """See `TenantConstraint`; all four take the same arguments."""
+        operations.invoke(cls(TenantConstraint(table, constraint, definition)))
 
-@Operations.register_operation("add_tenant_constraint")
+
+@operation("add_tenant_constraint")
 class AddTenantConstraintOp(_ConstraintOperation):
     """Add a CHECK, NOT VALID: it holds for what is written from now on."""
-
-    @classmethod
-    def add_tenant_constraint(cls, operations: Operations, table: str, constraint: str, definition: str) -> None:
-        """Add a CHECK without looking at the rows that are there; see `TenantConstraint`."""
-        operations.invoke(cls(TenantConstraint(table, constraint, definition)))
 
     def reverse(self) -> DropTenantConstraintOp:
         """Return the operation that drops it again."""
         return DropTenantConstraintOp(self.constraint)
 
 
-@Operations.register_operation("drop_tenant_constraint")
+@operation("drop_tenant_constraint")
 class DropTenantConstraintOp(_ConstraintOperation):
     """Drop a CHECK that was not validated yet."""
-
-    @classmethod
-    def drop_tenant_constraint(cls, operations: Operations, table: str, constraint: str, definition: str) -> None:
-        """Take back `op.add_tenant_constraint`, with the same arguments."""
-        operations.invoke(cls(TenantConstraint(table, constraint, definition)))
 
     def reverse(self) -> AddTenantConstraintOp:
         """Return the operation that adds it again."""
         return AddTenantConstraintOp(self.constraint)
 
 
-@Operations.register_operation("validate_tenant_constraint")
+@operation("validate_tenant_constraint")
 class ValidateTenantConstraintOp(_ConstraintOperation):
-    """Look whether all rows meet a CHECK, while the department reads and writes."""
-
-    @classmethod
-    def validate_tenant_constraint(cls, operations: Operations, table: str, constraint: str, definition: str) -> None:
-        """Validate what `op.add_tenant_constraint` added, with the same arguments, in a revision of its own."""
-        operations.invoke(cls(TenantConstraint(table, constraint, definition)))
+    """Look whether all rows meet a CHECK, while the department reads and writes; in a revision of its own."""
 
     def reverse(self) -> UnvalidateTenantConstraintOp:
         """Return the operation that forgets it again."""
         return UnvalidateTenantConstraintOp(self.constraint)
 
 
-@Operations.register_operation("unvalidate_tenant_constraint")
+@operation("unvalidate_tenant_constraint")
 class UnvalidateTenantConstraintOp(_ConstraintOperation):
     """Make a CHECK one that was not validated yet."""
-
-    @classmethod
-    def unvalidate_tenant_constraint(cls, operations: Operations, table: str, constraint: str, definition: str) -> None:
-        """Take back `op.validate_tenant_constraint`, with the same arguments."""
-        operations.invoke(cls(TenantConstraint(table, constraint, definition)))
 
     def reverse(self) -> ValidateTenantConstraintOp:
         """Return the operation that validates it again."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from alembic.operations import MigrateOperation, Operations
 
+from fedschema.operations.registration import operation
 from fedschema.operations.target import execute_rendered
 
 
@@ -35,13 +36,8 @@ class _FunctionOperation(MigrateOperation):
     def __init__(self, function: TenantFunction) -> None:
         self.function = function
 
-
-@Operations.register_operation("create_tenant_function")
-class CreateTenantFunctionOp(_FunctionOperation):
-    """Make a function from templates/tenant/<family>/<function>.sql.j2."""
-
     @classmethod
-    def create_tenant_function(  # noqa: PLR0913 - one argument for each thing that a function can be
+    def of(  # noqa: PLR0913 - one argument for each thing that a function can be
         cls,
         operations: Operations,
         family: str,
@@ -51,33 +47,23 @@ class CreateTenantFunctionOp(_FunctionOperation):
         callable_: bool = True,
         as_reader: bool = False,
     ) -> None:
-        """Make a function in the department's schema; see `TenantFunction`."""
+        """See `TenantFunction`."""
         made = TenantFunction(family, function, tuple(arguments), callable=callable_, as_reader=as_reader)
         operations.invoke(cls(made))
+
+
+@operation("create_tenant_function")
+class CreateTenantFunctionOp(_FunctionOperation):
+    """Make a function from templates/tenant/<family>/<function>.sql.j2."""
 
     def reverse(self) -> DropTenantFunctionOp:
         """Return the operation that drops it again."""
         return DropTenantFunctionOp(self.function)
 
 
-@Operations.register_operation("drop_tenant_function")
+@operation("drop_tenant_function")
 class DropTenantFunctionOp(_FunctionOperation):
     """Drop a function of the department's schema."""
-
-    @classmethod
-    def drop_tenant_function(  # noqa: PLR0913 - the arguments of its reverse
-        cls,
-        operations: Operations,
-        family: str,
-        function: str,
-        *,
-        arguments: Sequence[str] = (),
-        callable_: bool = True,
-        as_reader: bool = False,
-    ) -> None:
-        """Take back `op.create_tenant_function`, with the same arguments."""
-        made = TenantFunction(family, function, tuple(arguments), callable=callable_, as_reader=as_reader)
-        operations.invoke(cls(made))
 
     def reverse(self) -> CreateTenantFunctionOp:
         """Return the operation that makes it again."""

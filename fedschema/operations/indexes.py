@@ -9,6 +9,7 @@ from alembic.operations import MigrateOperation, Operations
 
 from fedschema import statements
 from fedschema.nontransactional import IndexChange
+from fedschema.operations.registration import operation
 from fedschema.operations.target import department_of, execute_sql, render, target_of
 from fedschema.rendering import quote_identifier
 
@@ -39,29 +40,24 @@ class _IndexOperation(MigrateOperation):
     def __init__(self, index: ConcurrentIndex) -> None:
         self.index = index
 
-
-@Operations.register_operation("create_index_concurrently")
-class CreateIndexConcurrentlyOp(_IndexOperation):
-    """Make an index without keeping anybody from writing."""
-
     @classmethod
-    def create_index_concurrently(cls, operations: Operations, index: str, *, table: str, template: str) -> None:
-        """Make an index by CREATE INDEX CONCURRENTLY; see `ConcurrentIndex`. The revision does nothing else."""
+    def of(cls, operations: Operations, index: str, *, table: str, template: str) -> None:
+        """See `ConcurrentIndex`. The revision does nothing else."""
         operations.invoke(cls(ConcurrentIndex(index, table, template)))
+
+
+@operation("create_index_concurrently")
+class CreateIndexConcurrentlyOp(_IndexOperation):
+    """Make an index without keeping anybody from writing, by CREATE INDEX CONCURRENTLY."""
 
     def reverse(self) -> DropIndexConcurrentlyOp:
         """Return the operation that drops it again."""
         return DropIndexConcurrentlyOp(self.index)
 
 
-@Operations.register_operation("drop_index_concurrently")
+@operation("drop_index_concurrently")
 class DropIndexConcurrentlyOp(_IndexOperation):
-    """Drop an index without keeping anybody from reading or writing."""
-
-    @classmethod
-    def drop_index_concurrently(cls, operations: Operations, index: str, *, table: str, template: str) -> None:
-        """Take back `op.create_index_concurrently`, with the same arguments. The revision does nothing else."""
-        operations.invoke(cls(ConcurrentIndex(index, table, template)))
+    """Drop an index without keeping anybody from reading or writing, by DROP INDEX CONCURRENTLY."""
 
     def reverse(self) -> CreateIndexConcurrentlyOp:
         """Return the operation that makes it again."""

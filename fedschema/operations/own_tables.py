@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from alembic.operations import MigrateOperation, Operations
 
+from fedschema import statements
+from fedschema.operations.registration import operation
 from fedschema.operations.target import execute_rendered, render, target_of, written
 from fedschema.operations.walls import EnableDepartmentRlsOp
 from fedschema.policies import Wall
 
-_UPDATED_AT = re.compile(r"^\s*updated_at\s", re.MULTILINE)
+_UPDATED_AT = "updated_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,8 @@ class _OwnTableOperation(MigrateOperation):
     def __init__(self, table: OwnTable) -> None:
         self.table = table
 
-
-@Operations.register_operation("create_tenant_table")
-class CreateTenantTableOp(_OwnTableOperation):
-    """Make a table with id, department and CHECK, its walls, and the trigger of updated_at where it has that."""
-
     @classmethod
-    def create_tenant_table(  # noqa: PLR0913 - one argument for each thing that a table can be
+    def of(  # noqa: PLR0913 - one argument for each thing that a table can be
         cls,
         operations: Operations,
         table: str,
@@ -52,31 +48,22 @@ class CreateTenantTableOp(_OwnTableOperation):
         resource: str | None = None,
         append_only: bool = False,
     ) -> None:
-        """Make a table of which a template holds only the columns of its own; see `OwnTable` and `Wall`."""
+        """See `OwnTable` and `Wall`: a template holds only the columns of its own."""
         operations.invoke(cls(OwnTable(Wall(table, resource, append_only=append_only), columns, indexes)))
+
+
+@operation("create_tenant_table")
+class CreateTenantTableOp(_OwnTableOperation):
+    """Make a table with id, department and CHECK, its walls, and the trigger of updated_at where it has that."""
 
     def reverse(self) -> DropTenantTableOp:
         """Return the operation that drops it again."""
         return DropTenantTableOp(self.table)
 
 
-@Operations.register_operation("drop_tenant_table")
+@operation("drop_tenant_table")
 class DropTenantTableOp(_OwnTableOperation):
     """Drop a table, and with it its policies, grants, indexes and triggers."""
-
-    @classmethod
-    def drop_tenant_table(  # noqa: PLR0913 - the arguments of its reverse
-        cls,
-        operations: Operations,
-        table: str,
-        *,
-        columns: str,
-        indexes: str | None = None,
-        resource: str | None = None,
-        append_only: bool = False,
-    ) -> None:
-        """Take back `op.create_tenant_table`, with the same arguments."""
-        operations.invoke(cls(OwnTable(Wall(table, resource, append_only=append_only), columns, indexes)))
 
     def reverse(self) -> CreateTenantTableOp:
         """Return the operation that makes it again, empty."""
@@ -92,7 +79,7 @@ def _create(operations: Operations, operation: CreateTenantTableOp) -> None:
     execute_rendered(operations, "tenant/department/table", table=table, columns=columns, **names)
     if made.indexes:
         execute_rendered(operations, made.indexes)
-    if _UPDATED_AT.search(own):
+    if _UPDATED_AT in statements.first_names(own):
         execute_rendered(operations, "tenant/department/updated_at", table=table)
     operations.invoke(EnableDepartmentRlsOp(made.wall))
 

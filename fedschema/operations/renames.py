@@ -13,6 +13,7 @@ from alembic.operations import MigrateOperation, Operations
 
 from fedschema.department import NAME_BYTES
 from fedschema.operations.columns import TenantColumn
+from fedschema.operations.registration import operation
 from fedschema.operations.target import department_of, execute_rendered, target_of, written
 from fedschema.rendering import SqlText, quote_identifier
 
@@ -67,11 +68,19 @@ class ColumnPair:
 
     def _require_bare(self, operations: Operations, column: str) -> None:
         """Refuse to drop a column with an index or a constraint on it."""
+        message = f"{column} of table {self.table} is still used, drop that in a revision before this one: "
+        self._assert(operations, "assert_bare", column, message)
+
+    def require_no_default(self, operations: Operations) -> None:
+        """Refuse to drop the old column while it has a default that the revision does not name."""
+        message = f"{self.old} of table {self.table} has a DEFAULT that would be lost, name it in default=: "
+        self._assert(operations, "assert_no_default", self.old, message)
+
+    def _assert(self, operations: Operations, template: str, column: str, message: str) -> None:
         schema = department_of(operations).schema
         qualified = f"{quote_identifier(schema)}.{quote_identifier(self.table)}"
-        message = f"{column} of table {self.table} is still used, drop that in a revision before this one: "
         values = {"qualified": qualified, "column": column, "message": message}
-        execute_rendered(operations, "tenant/department/assert_bare", **values)
+        execute_rendered(operations, f"tenant/department/{template}", **values)
 
 
 class _ExpandOperation(MigrateOperation):
@@ -81,13 +90,8 @@ class _ExpandOperation(MigrateOperation):
         self.pair = pair
         self.type = type_
 
-
-@Operations.register_operation("expand_tenant_column")
-class ExpandTenantColumnOp(_ExpandOperation):
-    """Add a column under the new name, and keep the two in step."""
-
     @classmethod
-    def expand_tenant_column(
+    def of(
         cls,
         operations: Operations,
         table: str,
@@ -95,7 +99,7 @@ class ExpandTenantColumnOp(_ExpandOperation):
         new: str,
         type: str,  # noqa: A002 - SQL's word for it
     ) -> None:
-        """Begin to rename a column; rows that are there are filled by `op.backfill`, in a revision of its own.
+        """Say which columns they are.
 
         Args:
             operations: Alembic's.
@@ -106,26 +110,22 @@ class ExpandTenantColumnOp(_ExpandOperation):
         """
         operations.invoke(cls(ColumnPair(table, old, new), type))
 
+
+@operation("expand_tenant_column")
+class ExpandTenantColumnOp(_ExpandOperation):
+    """Begin to rename a column: add it under the new name, and keep the two in step.
+
+    Rows that are there are filled by `op.backfill`, in a revision of its own.
+    """
+
     def reverse(self) -> UnexpandTenantColumnOp:
         """Return the operation that drops the new column again."""
         return UnexpandTenantColumnOp(self.pair, self.type)
 
 
-@Operations.register_operation("unexpand_tenant_column")
+@operation("unexpand_tenant_column")
 class UnexpandTenantColumnOp(_ExpandOperation):
     """Drop the new column again, whose values the old one has."""
-
-    @classmethod
-    def unexpand_tenant_column(
-        cls,
-        operations: Operations,
-        table: str,
-        old: str,
-        new: str,
-        type: str,  # noqa: A002 - SQL's word for it
-    ) -> None:
-        """Take back `op.expand_tenant_column`, with the same arguments."""
-        operations.invoke(cls(ColumnPair(table, old, new), type))
 
     def reverse(self) -> ExpandTenantColumnOp:
         """Return the operation that adds it again."""
@@ -139,13 +139,8 @@ class _ContractOperation(MigrateOperation):
         self.pair = pair
         self.was = was
 
-
-@Operations.register_operation("contract_tenant_column")
-class ContractTenantColumnOp(_ContractOperation):
-    """Drop the old column, whose values the new one has."""
-
     @classmethod
-    def contract_tenant_column(  # noqa: PLR0913 - two names, and what the old column was
+    def of(  # noqa: PLR0913 - two names, and what the old column was
         cls,
         operations: Operations,
         table: str,
@@ -156,7 +151,7 @@ class ContractTenantColumnOp(_ContractOperation):
         default: str | None = None,
         not_null: bool = False,
     ) -> None:
-        """Finish renaming a column, when nobody uses the old name any more.
+        """Say which columns they are.
 
         Args:
             operations: Alembic's.
@@ -164,34 +159,24 @@ class ContractTenantColumnOp(_ContractOperation):
             old: the name that goes.
             new: the name that stays.
             type: the type of the old column, for the way back.
-            default: its default, for the way back.
+            default: its default, which the new one gets, and the old one on the way back.
             not_null: it always held a value, for the way back.
         """
         operations.invoke(cls(ColumnPair(table, old, new), TenantColumn(table, old, type, default, not_null)))
+
+
+@operation("contract_tenant_column")
+class ContractTenantColumnOp(_ContractOperation):
+    """Finish renaming a column, when nobody uses the old name any more: drop it, the new one has its values."""
 
     def reverse(self) -> UncontractTenantColumnOp:
         """Return the operation that brings the old column back."""
         return UncontractTenantColumnOp(self.pair, self.was)
 
 
-@Operations.register_operation("uncontract_tenant_column")
+@operation("uncontract_tenant_column")
 class UncontractTenantColumnOp(_ContractOperation):
     """Bring the old column back, with its values, and keep the two in step again."""
-
-    @classmethod
-    def uncontract_tenant_column(  # noqa: PLR0913 - the arguments of its reverse
-        cls,
-        operations: Operations,
-        table: str,
-        old: str,
-        new: str,
-        type: str,  # noqa: A002 - SQL's word for it
-        *,
-        default: str | None = None,
-        not_null: bool = False,
-    ) -> None:
-        """Take back `op.contract_tenant_column`, with the same arguments."""
-        operations.invoke(cls(ColumnPair(table, old, new), TenantColumn(table, old, type, default, not_null)))
 
     def reverse(self) -> ContractTenantColumnOp:
         """Return the operation that drops it again."""
@@ -216,7 +201,15 @@ def _unexpand(operations: Operations, operation: UnexpandTenantColumnOp) -> None
 @Operations.implementation_for(ContractTenantColumnOp)
 def _contract(operations: Operations, operation: ContractTenantColumnOp) -> None:
     pair = operation.pair
-    pair.part(operations, pair.old, pair.new, written(operation.was.type, "a type"))
+    was = operation.was
+    if was.default is None:
+        pair.require_no_default(operations)
+    pair.part(operations, pair.old, pair.new, written(was.type, "a type"))
+    if was.default is not None:
+        default = written(was.default, "a default")
+        execute_rendered(
+            operations, "tenant/department/set_default", table=pair.table, column=pair.new, default=default
+        )
 
 
 @Operations.implementation_for(UncontractTenantColumnOp)
@@ -225,6 +218,8 @@ def _uncontract(operations: Operations, operation: UncontractTenantColumnOp) -> 
     type_ = written(was.type, "a type")
     default = "" if was.default is None else f" DEFAULT {written(was.default, 'a default')}"
     values = {"table": pair.table, "old": pair.old, "new": pair.new, "type": type_}
+    if was.default is not None:
+        execute_rendered(operations, "tenant/department/drop_default", table=pair.table, column=pair.new)
     execute_rendered(operations, "tenant/department/restore_column", definition=SqlText(f"{type_}{default}"), **values)
     if was.not_null:
         execute_rendered(operations, "tenant/department/require_value", table=pair.table, column=pair.old)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from alembic.operations import MigrateOperation, Operations
 
+from fedschema.operations.registration import operation
 from fedschema.operations.target import department_of, execute_sql, render
 from fedschema.rendering import SqlText, quote_identifier
 
@@ -38,18 +39,16 @@ class Replacement:
         return Replacement(self.function, self.was, self.template, self.as_reader)
 
 
-@Operations.register_operation("replace_tenant_function")
+@operation("replace_tenant_function")
 class ReplaceTenantFunctionOp(MigrateOperation):
-    """Replace a function; whose it is and who may call it stays."""
+    """Replace a function by what another template makes; whose it is and who may call it stays."""
 
     def __init__(self, replacement: Replacement) -> None:
         self.replacement = replacement
 
     @classmethod
-    def replace_tenant_function(
-        cls, operations: Operations, function: str, *, template: str, was: str, as_reader: bool = False
-    ) -> None:
-        """Replace a function by what another template makes; see `Replacement`.
+    def of(cls, operations: Operations, function: str, *, template: str, was: str, as_reader: bool = False) -> None:
+        """See `Replacement`.
 
         The way back is the same operation with `template` and `was` the other way round.
         """

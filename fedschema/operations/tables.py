@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from alembic.operations import MigrateOperation, Operations
 
+from fedschema.operations.registration import operation
 from fedschema.operations.target import execute_rendered, target_of
 from fedschema.operations.walls import EnableDepartmentRlsOp
 from fedschema.policies import Wall
@@ -45,13 +46,8 @@ class _FamilyOperation(MigrateOperation):
     def __init__(self, family: TableFamily) -> None:
         self.family = family
 
-
-@Operations.register_operation("create_tenant_tables")
-class CreateTenantTablesOp(_FamilyOperation):
-    """Make the tables of a family, with row-level security, policies and grants."""
-
     @classmethod
-    def create_tenant_tables(  # noqa: PLR0913 - one argument for each thing that a table can be
+    def of(  # noqa: PLR0913 - one argument for each thing that a table can be
         cls,
         operations: Operations,
         family: str,
@@ -61,31 +57,22 @@ class CreateTenantTablesOp(_FamilyOperation):
         append_only: Collection[str] = (),
         identity: Collection[str] = (),
     ) -> None:
-        """Make the tables of a family from templates/tenant/<family>/<table>.sql.j2; see `TableFamily`."""
+        """See `TableFamily`: the tables are those of templates/tenant/<family>/<table>.sql.j2."""
         operations.invoke(cls(TableFamily(family, shared or {}, private, append_only, identity)))
+
+
+@operation("create_tenant_tables")
+class CreateTenantTablesOp(_FamilyOperation):
+    """Make the tables of a family, with row-level security, policies and grants."""
 
     def reverse(self) -> DropTenantTablesOp:
         """Return the operation that drops them again."""
         return DropTenantTablesOp(self.family)
 
 
-@Operations.register_operation("drop_tenant_tables")
+@operation("drop_tenant_tables")
 class DropTenantTablesOp(_FamilyOperation):
     """Drop the tables of a family, and with them their policies, grants, triggers and sequences."""
-
-    @classmethod
-    def drop_tenant_tables(  # noqa: PLR0913 - the arguments of its reverse
-        cls,
-        operations: Operations,
-        family: str,
-        *,
-        shared: Mapping[str, str] | None = None,
-        private: Collection[str] = (),
-        append_only: Collection[str] = (),
-        identity: Collection[str] = (),
-    ) -> None:
-        """Take back `op.create_tenant_tables`, with the same arguments."""
-        operations.invoke(cls(TableFamily(family, shared or {}, private, append_only, identity)))
 
     def reverse(self) -> CreateTenantTablesOp:
         """Return the operation that makes them again, empty."""

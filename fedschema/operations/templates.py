@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from alembic.operations import MigrateOperation, Operations
 
+from fedschema.operations.registration import operation
 from fedschema.operations.target import execute_rendered
 
 
-@Operations.register_operation("execute_template")
+@operation("execute_template")
 class ExecuteTemplateOp(MigrateOperation):
-    """Execute one template.
+    """Execute one template of the project, for what no other operation does.
 
     Args:
         template: its path below templates/, without ``.sql.j2``.
@@ -21,8 +22,8 @@ class ExecuteTemplateOp(MigrateOperation):
         self.reverse_template = reverse
 
     @classmethod
-    def execute_template(cls, operations: Operations, template: str, *, reverse: str | None = None) -> None:
-        """Execute one template of the project, for what no other operation does."""
+    def of(cls, operations: Operations, template: str, *, reverse: str | None = None) -> None:
+        """See there; a downgrade names the two the other way round."""
         operations.invoke(cls(template, reverse))
 
     def reverse(self) -> ExecuteTemplateOp:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from alembic.operations import MigrateOperation, Operations
 
+from fedschema.operations.registration import operation
 from fedschema.operations.target import execute_rendered, target_of
 from fedschema.policies import Wall, grants_of, policies_of, sequence_of
 
@@ -17,13 +18,8 @@ class _WallOperation(MigrateOperation):
     def __init__(self, wall: Wall) -> None:
         self.wall = wall
 
-
-@Operations.register_operation("enable_department_rls")
-class EnableDepartmentRlsOp(_WallOperation):
-    """Wall off one table: RLS enabled and forced, exactly its policies, exactly its grants."""
-
     @classmethod
-    def enable_department_rls(
+    def of(
         cls,
         operations: Operations,
         table: str,
@@ -32,7 +28,7 @@ class EnableDepartmentRlsOp(_WallOperation):
         append_only: bool = False,
         identity: bool = False,
     ) -> None:
-        """Give a table of the department all its walls.
+        """Say whose walls they are.
 
         Args:
             operations: supplied by Alembic.
@@ -43,30 +39,22 @@ class EnableDepartmentRlsOp(_WallOperation):
         """
         operations.invoke(cls(Wall(table, resource, append_only=append_only, identity=identity)))
 
+
+@operation("enable_department_rls")
+class EnableDepartmentRlsOp(_WallOperation):
+    """Wall off one table: RLS enabled and forced, exactly its policies, exactly its grants."""
+
     def reverse(self) -> DisableDepartmentRlsOp:
         """Return the operation that takes the walls down again."""
         return DisableDepartmentRlsOp(self.wall)
 
 
-@Operations.register_operation("disable_department_rls")
+@operation("disable_department_rls")
 class DisableDepartmentRlsOp(_WallOperation):
-    """Take the walls of one table down: for a table that is dropped in the same step, or that leaves the department."""
+    """Take the walls of one table down: for a table that is dropped in the same step, or that leaves the department.
 
-    @classmethod
-    def disable_department_rls(
-        cls,
-        operations: Operations,
-        table: str,
-        *,
-        resource: str | None = None,
-        append_only: bool = False,
-        identity: bool = False,
-    ) -> None:
-        """Take back what `op.enable_department_rls` did with the same arguments.
-
-        A transaction that leaves the table behind like this is refused when it ends.
-        """
-        operations.invoke(cls(Wall(table, resource, append_only=append_only, identity=identity)))
+    A transaction that leaves the table behind like this is refused when it ends.
+    """
 
     def reverse(self) -> EnableDepartmentRlsOp:
         """Return the operation that puts the walls up again."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from alembic.operations import MigrateOperation, Operations
 
+from fedschema.operations.registration import operation
 from fedschema.operations.target import execute_rendered, written
 
 _TYPE = re.compile(r"([a-z][a-z ]*?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?")
@@ -79,13 +80,8 @@ class _TypeOperation(MigrateOperation):
     def __init__(self, widening: Widening) -> None:
         self.widening = widening
 
-
-@Operations.register_operation("widen_tenant_column")
-class WidenTenantColumnOp(_TypeOperation):
-    """Give a column a type that takes more."""
-
     @classmethod
-    def widen_tenant_column(  # noqa: PLR0913 - a column, its types, and whether it may take long
+    def of(  # noqa: PLR0913 - a column, its types, and whether it may take long
         cls,
         operations: Operations,
         table: str,
@@ -95,31 +91,22 @@ class WidenTenantColumnOp(_TypeOperation):
         was: str,
         rewrite: bool = False,
     ) -> None:
-        """Change a column's type to a wider one; see `Widening`."""
+        """See `Widening`; the way back takes the same arguments."""
         operations.invoke(cls(Widening(table, column, type, was, rewrite)))
+
+
+@operation("widen_tenant_column")
+class WidenTenantColumnOp(_TypeOperation):
+    """Give a column a type that takes more."""
 
     def reverse(self) -> NarrowTenantColumnOp:
         """Return the operation that makes it narrow again."""
         return NarrowTenantColumnOp(self.widening)
 
 
-@Operations.register_operation("narrow_tenant_column")
+@operation("narrow_tenant_column")
 class NarrowTenantColumnOp(_TypeOperation):
     """Give a column its narrower type back; a value that does not fit any more makes it fail."""
-
-    @classmethod
-    def narrow_tenant_column(  # noqa: PLR0913 - the arguments of its reverse
-        cls,
-        operations: Operations,
-        table: str,
-        column: str,
-        type: str,  # noqa: A002 - SQL's word for it
-        *,
-        was: str,
-        rewrite: bool = False,
-    ) -> None:
-        """Take back `op.widen_tenant_column`, with the same arguments."""
-        operations.invoke(cls(Widening(table, column, type, was, rewrite)))
 
     def reverse(self) -> WidenTenantColumnOp:
         """Return the operation that widens it again."""

@@ -534,7 +534,9 @@ def test_login_that_may_not_connect(refuse_each: RefuseEach, database: Database)
     for words, refusal in refuse_each(WITH_INIT, _url_of(database, "stranger")):
         assert (refusal.status, refusal.code) == (1, "authentication_failed"), words
         assert "permission denied for database" in refusal.message
-        assert "GRANT CONNECT ON DATABASE" in refusal.hint, "user and password are right"
+        assert f'GRANT CONNECT ON DATABASE "{database.name}" TO "stranger"' in refusal.hint, (
+            "user and password are right"
+        )
 
 
 def test_operator_without_row_security_is_never_told_to_take_the_walls_down(

@@ -539,7 +539,9 @@ def test_revision_that_reads_from_the_database_keeps_no_other_from_being_compare
 
     assert sales.ok
     assert hr.problem is not None
-    assert "reads from the database" in hr.problem.message
+    assert hr.problem.message.startswith("no scratch department can be brought to tenant_")
+    assert hr.problem.message.endswith(" reads from the database while it runs")
+    assert hr.problem.hint is None
     assert validated.ok
     assert [(remark.check, remark.target) for remark in validated.remarks] == [("schema", "hr")]
 

@@ -6,11 +6,13 @@ import json
 
 import pytest
 
-from fedschema.errors import ContractBlocked
+from fedschema.errors import CompilationFailed, ContractBlocked
+from fedschema.fleet.contracts import held_back
+from fedschema.plans import SLOT
 from fedschema.releases import Direction, OnError, Outcome, Release, prepare
 from tests.fleet.building import revision_of
 from tests.fleet.conftest import AFTER, BEFORE, Fleet, MakeFleet, statuses
-from tests.migrations.conftest import Command, alembic_command, fedschema_command
+from tests.migrations.conftest import Command, CopiedProject, alembic_command, fedschema_command
 
 __all__ = ["alembic_command", "fedschema_command"]
 
@@ -179,16 +181,55 @@ def test_many_that_are_behind_are_counted(make_fleet: MakeFleet) -> None:
     assert f"d09 (at {BEFORE}) and 2 more have not got it" in message
 
 
-@pytest.mark.parametrize("needed", [EXPAND, LATER, CONTRACT])
-def test_step_that_waits_for_what_does_not_come_before_it_is_refused(needed: str, make_fleet: MakeFleet) -> None:
+NONE, SEVERAL = (
+    "which does not come before it",
+    "which may be any of tenant_9001_one, tenant_9001_one_more, tenant_9001_two",
+)
+
+
+@pytest.mark.parametrize(
+    ("named", "meant"),
+    [
+        ("tenant_9001_one", "tenant_9001_one"),
+        ("tenant_9001_t", "tenant_9001_two"),
+        ("tenant_9001_one_more", "tenant_9001_one_more"),
+        ("tenant_9001_", SEVERAL),
+        ("tenant_9002_goes", NONE),
+        ("tenant_9003_later", NONE),
+        ("tenant_absent", NONE),
+        ("tenant@head", NONE),
+        ("", NONE),
+        (["tenant_9001_one"], NONE),
+    ],
+)
+def test_step_names_what_it_waits_for_by_its_id_or_the_beginning(
+    named: object, meant: str, copied_project: CopiedProject
+) -> None:
+    after = BEFORE
+    for revision in ("tenant_9001_one", "tenant_9001_two", "tenant_9001_one_more", "tenant_9002_goes"):
+        copied_project.add_revision("tenant", revision, "pass", after=after)
+        after = revision
+    copied_project.add_revision("tenant", "tenant_9003_later", "pass", after=after)
+    compiler = copied_project.compiler()
+    vars(compiler.lineage(SLOT).script_of("tenant_9002_goes").module)["contracts"] = named
+
+    if meant.startswith("tenant"):
+        assert held_back(compiler, ["tenant_9002_goes", "tenant_9003_later"]) == {"tenant_9002_goes": meant}
+        return
+    with pytest.raises(CompilationFailed) as refusal:
+        held_back(compiler, ["tenant_9002_goes"])
+    assert f"revision tenant_9002_goes contracts {named}, {meant}" in refusal.value.message
+
+
+def test_step_that_waits_for_what_does_not_come_before_it_is_refused(make_fleet: MakeFleet) -> None:
     fleet = make_fleet(1)
     fleet.project.add_revision("tenant", CONTRACT, "pass", after=AFTER)
-    contracts(fleet, CONTRACT, needed)
+    contracts(fleet, CONTRACT, LATER)
 
     done = fleet.type_in("upgrade")
 
     assert done.status == 1
-    assert f"revision {CONTRACT} contracts {needed}, which does not come before it" in done.stderr
+    assert f"revision {CONTRACT} contracts {LATER}, which does not come before it" in done.stderr
 
 
 def test_contract_step_of_a_branch_waits_for_its_department_alone(make_fleet: MakeFleet) -> None:

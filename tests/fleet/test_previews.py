@@ -19,7 +19,7 @@ from fedschema.plans import Plan
 from fedschema.releases import Direction, Release
 from tests.conftest import Database, Run
 from tests.fleet.building import INDEX, add_index_revision, make_busy_fleet, writing
-from tests.fleet.conftest import AFTER, BEFORE, OLD, SLOWLY, Fleet, MakeFleet, Start, sleeping
+from tests.fleet.conftest import AFTER, BEFORE, OLD, SLOWLY, Fleet, MakeFleet, Start, sleeping, statuses
 from tests.fleet.looking import everything, own, revise, strongest
 from tests.migrations.conftest import CopiedProject
 from tests.tenancy.conftest import eventually
@@ -203,6 +203,8 @@ def test_people_see_tables_by_group(fleet: Fleet) -> None:
         for line in lines
     )
     assert "assert_walls" not in done.stdout
+    assert "\n\n\n" not in done.stdout
+    assert lines[-1]
 
 
 def test_plan_that_fails_already_on_a_scratch_department_says_where(fleet: Fleet) -> None:
@@ -218,6 +220,37 @@ def test_plan_that_fails_already_on_a_scratch_department_says_where(fleet: Fleet
     assert [line.split()[-1] for line in done.stdout.splitlines() if "SELECT 2" in line] == ["-"]
     assert "FAILS" in done.stdout
     assert done.stderr.startswith("error: rehearsal on a scratch department failed in revision")
+
+
+def test_savepoints_of_a_revision_are_its_own(fleet: Fleet) -> None:
+    """And neither way of trying it takes them away with savepoints of its own."""
+    revise(
+        fleet.project,
+        "SAVEPOINT a",
+        "ALTER TABLE {schema}.contacts DROP COLUMN phone_numbers",
+        "rollback to savepoint a",
+        "ALTER TABLE {schema}.contacts ADD COLUMN more text",
+        "RELEASE a",
+        "SAVEPOINT b",
+    )
+
+    found = plan(fleet)["groups"][0]
+    live = fleet.type_in("upgrade", "d00", "--rehearse=live", "--json")
+
+    assert [one["tried"] for one in own(found["statements"])] == [True] * 6
+    assert (found["drops"], found["error"]) == ([], None)
+    assert live.status == 0, live
+    assert [one["tried"] for one in own(json.loads(live.stdout)["results"][0]["statements"])] == [True] * 6
+    assert statuses(fleet.upgrade()) == {"upgraded": list(fleet.ids)}
+
+
+def test_savepoint_that_is_not_there_fails_where_it_is_asked_for(fleet: Fleet) -> None:
+    revise(fleet.project, "SAVEPOINT a", "RELEASE a", "ROLLBACK TO a", "SELECT 2")
+
+    found = plan(fleet, status=1)["groups"][0]
+
+    assert [one["tried"] for one in own(found["statements"])] == [True, True, False, False]
+    assert 'savepoint "a" does not exist' in found["error"]["message"]
 
 
 def test_table_without_walls_is_noticed(fleet: Fleet) -> None:

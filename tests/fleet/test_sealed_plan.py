@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -417,6 +418,8 @@ def _resealed(change: Callable[[dict[str, Any]], object]) -> Callable[[str], str
         (lambda text: text[:-20], "no JSON"),
         (lambda text: "[]", "is no plan of fedschema"),
         (lambda text: "", "no JSON"),
+        (lambda text: "[" * 200_000, "nested too deeply"),
+        (lambda text: '{"format":"fedschema-plan/1","a":' + "[" * 900 + "]" * 900 + "}", "changed after it was sealed"),
     ],
 )
 def test_file_that_is_no_sealed_plan_is_wrong_usage(
@@ -437,7 +440,8 @@ def test_file_that_was_only_set_otherwise_is_the_same_plan(fleet: Fleet, file: P
 
 def test_file_that_cannot_be_read_is_wrong_usage(fedschema_nowhere: Run, tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"\xff\xfe")
-    for name in ("missing.json", ".", "latin"):
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("missing.json", ".", "latin", "pipe"):
         done: Finished = fedschema_nowhere("upgrade", "--apply", str(tmp_path / name), "--json")
         assert done.status == 2
         assert json.loads(done.stdout)["error"]["code"] == "invalid_plan_file"

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 
 from fedschema.department import Department
+from tests.conftest import Database
 
 Catalogue = dict[str, tuple[Any, ...]]
 
@@ -132,6 +133,12 @@ def describe_department(connection: psycopg.Connection, department: Department) 
     for name, *attributes in connection.execute(_ROLE.encode(), {"role": department.role}).fetchall():
         found[f"role {name}"] = tuple(attributes)
     return {with_slots(key, department): with_slots(value, department) for key, value in found.items()}
+
+
+def look(database: Database, department: str) -> Catalogue:
+    """Describe a department over a connection of its own, as `describe_department` does."""
+    with database.connect() as connection:
+        return describe_department(connection, Department(department))
 
 
 def with_slots(value: Any, department: Department) -> Any:

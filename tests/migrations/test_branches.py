@@ -11,7 +11,7 @@ import pytest
 from fedschema.department import Department
 from fedschema.lineages import Lineage
 from tests.conftest import PROJECT, Database
-from tests.migrations.catalogue import Catalogue, describe_department
+from tests.migrations.catalogue import look
 from tests.migrations.conftest import FAILED_BY_ALEMBIC, Command, CopiedProject
 
 LAST = Lineage.load(PROJECT, Department("hr")).trunk_revisions[-1]
@@ -41,11 +41,6 @@ def fleet(database: Database, branched: CopiedProject) -> Database:
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(database.add, EVERYBODY))
     return database
-
-
-def look(database: Database, department: str) -> Catalogue:
-    with database.connect() as connection:
-        return describe_department(connection, Department(department))
 
 
 def versions(database: Database) -> dict[str, set[str]]:

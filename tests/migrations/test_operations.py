@@ -11,7 +11,7 @@ from fedschema.lineages import Lineage
 from fedschema.operations.renames import ColumnPair
 from fedschema.operations.widening import widens_in_place
 from tests.conftest import PROJECT, Database
-from tests.migrations.catalogue import Catalogue, describe_department
+from tests.migrations.catalogue import Catalogue, look
 from tests.migrations.conftest import Command, CopiedProject, Psql
 
 LAST = Lineage.load(PROJECT, Department("hr")).trunk_revisions[-1]
@@ -132,8 +132,7 @@ EVERY_CHANGE = pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 COLUMNS = """
     -- What the table is about.
     title text NOT NULL, -- with a comma, and a comment
-    created_at timestamptz NOT NULL DEFAULT now(),
-    updated_at timestamptz NOT NULL DEFAULT now(),
+    created_at timestamptz NOT NULL DEFAULT now(), "updated_at" timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT case_files_title_key UNIQUE (title)
 """
 INDEXES = "CREATE INDEX idx_case_files_title ON {{ department.schema | ident }}.case_files (title);\n"
@@ -175,11 +174,6 @@ def with_rows(database: Database, *departments: str) -> None:
                 SELECT n, 'c', nullif('Room ' || n, 'Room 7'), now(), now() FROM generate_series(1, 50) AS n
                 """.encode()
             )
-
-
-def look(database: Database, department: str) -> Catalogue:
-    with database.connect() as connection:
-        return describe_department(connection, Department(department))
 
 
 def without_places(catalogue: Catalogue) -> Catalogue:
@@ -230,6 +224,44 @@ def test_every_road_leads_there_and_back_to_the_same_place(
     again = alembic_command("-x", "tenant=hr", "upgrade", "head", cwd=here)
     assert again.status == 0, again.stdout
     assert differences(without_places(there), without_places(look(database, "hr"))) == set()
+
+
+def test_tables_and_columns_are_what_their_arguments_say(database: Database, ours: CopiedProject) -> None:
+    made = ', columns="tenant/case_files/bare"'
+    body = f"""
+        op.create_tenant_table("plain"{made})
+        op.create_tenant_table("kept"{made}, append_only=True)
+        op.create_tenant_table("shared"{made}, resource="case_files")
+        op.add_tenant_column({QUOTED})
+        op.add_tenant_column("calendar_events", "optional", "text")
+    """
+    ours.add_revision("tenant", OURS, body, after=LAST)
+    with database.connect() as connection:
+        connection.execute(
+            "INSERT INTO federation.resources (resource_type, table_name) VALUES ('case_files', 'shared')"
+        )
+    replace(database, compiler=ours.compiler()).add("hr")
+
+    with database.connect() as connection:
+        rows = connection.execute(
+            """
+            SELECT name, kind, string_agg(verb, ' ' ORDER BY verb)
+            FROM unnest(ARRAY['plain', 'kept', 'shared']) AS name,
+                 unnest(ARRAY['hr_role', 'federation_admin_role', 'cross_dept_query_role']) AS kind,
+                 unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS verb
+            WHERE has_table_privilege(kind, 'hr_tenant.' || name, verb) GROUP BY name, kind
+            """
+        ).fetchall()
+    every, no_change = "DELETE INSERT SELECT UPDATE", "INSERT SELECT"
+    own = {("plain", every), ("kept", no_change), ("shared", every)}
+    assert {(name, verbs) for name, kind, verbs in rows if kind == "hr_role"} == own
+    assert {(name, verbs) for name, kind, verbs in rows if kind == "federation_admin_role"} == own
+    assert [(name, verbs) for name, kind, verbs in rows if kind == "cross_dept_query_role"] == [("shared", "SELECT")]
+    there = look(database, "hr")
+    assert "'case_files'" in there["policy cross_dept_read on shared"][3]
+    assert not {"policy cross_dept_read on plain", "policy cross_dept_read on kept"} & there.keys()
+    assert there["column calendar_events.user"][2:4] == (True, "'it''s: 100%'::text")
+    assert there["column calendar_events.optional"][2:4] == (False, None)
 
 
 # ------------------------------------------------------------------------------------------ a column under another name
@@ -462,9 +494,8 @@ def test_default_goes_over_to_the_new_name_and_back(
     expand = pair("expand_tenant_column", "unexpand_tenant_column", f'{names}, "varchar(50)"')
     mood = '"calendar_events", "mood", "text", default="\'calm\'"'
     added = pair("add_tenant_column", "drop_tenant_column", mood)
-    write(ours, Change(*contract, changed=frozenset(), before=(added, expand)))
+    before_it = write(ours, Change(*contract, changed=frozenset(), before=(added, expand)))
     database.add("hr")
-    before_it = "tenant_9001_before"
     assert fedschema_command("upgrade", "--to", before_it, cwd=ours.directory).status == 0
     both = look(database, "hr")
 
@@ -484,6 +515,25 @@ def test_default_goes_over_to_the_new_name_and_back(
             "old": ["gay", "gay"],
             "new": ["dull", "dull"],
         }
+
+
+def test_default_that_the_contract_step_does_not_name_is_not_lost(
+    database: Database, ours: CopiedProject, fedschema_command: Command
+) -> None:
+    mood = '"calendar_events", "mood", "text", default="\'calm\'"'
+    names = '"calendar_events", "mood", "tone", "text"'
+    added = pair("add_tenant_column", "drop_tenant_column", mood)
+    expand = pair("expand_tenant_column", "unexpand_tenant_column", names)
+    contract = pair("contract_tenant_column", "uncontract_tenant_column", names)
+    before_it = write(ours, Change(*contract, changed=frozenset(), before=(added, expand)))
+    database.add("hr")
+    assert fedschema_command("upgrade", "--to", before_it, cwd=ours.directory).status == 0
+
+    done = fedschema_command("upgrade", "--yes", cwd=ours.directory)
+
+    assert done.status == 1
+    assert "mood of table calendar_events has a DEFAULT that would be lost, name it in default=: 'calm'" in done.stderr
+    assert "column calendar_events.mood" in look(database, "hr")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from fedschema import settings
 from fedschema.department import Department
 from fedschema.lineages import Lineage
 from tests.conftest import PROJECT, ROOT, Database, Finished
-from tests.migrations.catalogue import Catalogue, describe_department
+from tests.migrations.catalogue import look
 from tests.migrations.conftest import Command, CopiedProject
 
 LAST = Lineage.load(PROJECT, Department("hr")).trunk_revisions[-1]
@@ -46,11 +46,6 @@ def files(project: CopiedProject) -> dict[str, str]:
     return {str(path.relative_to(here)): path.read_text() if path.is_file() else "directory" for path in found}
 
 
-def look(database: Database, department: str) -> Catalogue:
-    with database.connect() as connection:
-        return describe_department(connection, Department(department))
-
-
 # ------------------------------------------------------------------------------------------------------ what is written
 
 
@@ -75,7 +70,10 @@ def test_each_goes_on_with_the_one_before_and_has_templates_of_its_own(
 
     assert (first["revision"], second["revision"]) == ("tenant_0008_case_files", "tenant_0009_case_files")
     assert second["follows"] == first["revision"]
-    assert not set(map(str, [first["files"]])) & set(map(str, [second["files"]]))
+    assert isinstance(first["files"], list)
+    assert isinstance(second["files"], list)
+    assert (len(first["files"]), len(second["files"])) == (3, 3)
+    assert not set(first["files"]) & set(second["files"])
 
 
 def test_first_revision_of_a_branch_has_a_base_of_its_own(write: Command, copied_project: CopiedProject) -> None:

@@ -195,6 +195,7 @@ def test_update_wants_a_project(new: New, tmp_path: Path) -> None:
 
     assert done.status == 2
     assert "no fedschema project at mine" in done.stderr
+    assert "hint: to make one: fedschema new mine\n" in done.stderr
     assert content(tmp_path) == {}
 
 
@@ -205,9 +206,10 @@ def test_update_that_fails_leaves_the_project_as_it_was(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "templates/checks")
     before = content(tmp_path)
 
-    with pytest.raises(ProjectNotWritten):
+    with pytest.raises(ProjectNotWritten) as refusal:
         projects.update(tmp_path)
 
+    assert refusal.value.hint == f"as who may write there: fedschema new {tmp_path} --update"
     assert content(tmp_path) == before
 
 
@@ -220,7 +222,7 @@ def test_template_that_a_project_lacks_is_named(database: Database, tmp_path: Pa
 
     assert done.status == 1
     assert "there is no template checks/walls.sql.j2 in " in done.stderr
-    assert "--update" in done.stderr
+    assert f"fedschema new {tmp_path} --update\n" in done.stderr
 
 
 def test_errors_are_what_a_program_catches(tmp_path: Path) -> None:

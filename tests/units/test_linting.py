@@ -12,6 +12,7 @@ import pytest
 
 from fedschema import linting
 from fedschema.linting import NOT_APPLICABLE, NotLinted, lint, program
+from tests.docs.pages import page, rows, spans
 
 SCRIPT = """\
 CALL federation.begin_migration('hr', ARRAY['a']::text[]);
@@ -50,6 +51,16 @@ def test_script_without_a_fault_has_no_warning(tmp_path: Path) -> None:
 
 def test_script_that_squawk_cannot_read_is_told(tmp_path: Path) -> None:
     assert {each.rule for each in lint("ALTER TABEL x;", 180006, tmp_path)} == {"syntax-error"}
+
+
+def test_savepoint_is_no_end_of_the_transaction(tmp_path: Path) -> None:
+    assert lint("SAVEPOINT a;\nSELECT 1;\nROLLBACK TO a;\n", 180006, tmp_path) == ()
+
+
+def test_page_lists_the_rules_that_do_not_apply_and_no_others() -> None:
+    listed = [span for row in rows(page("docs/explanation/linters.md").section("squawk")) for span in spans(row[0])]
+
+    assert sorted(listed) == sorted(NOT_APPLICABLE)
 
 
 def test_rules_that_do_not_apply_have_a_reason_and_are_real() -> None:

@@ -10,7 +10,7 @@ from psycopg import generators, pq
 
 from fedschema.batches import Batch, execute
 from fedschema.errors import StatementFailed
-from fedschema.statements import headline, split
+from fedschema.statements import first_names, headline, split
 from tests.conftest import Server
 
 #: One statement each, as the server sees it.
@@ -161,3 +161,28 @@ def test_headline_is_cut_with_a_sign(server: Server) -> None:
 def test_any_two_statements_are_two() -> None:
     for first, second in itertools.permutations(STATEMENTS.values(), 2):
         assert split(f"{first};{second}") == [first.strip(), second.strip()]
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        "a int, updated_at timestamptz, CHECK (a > 0)",
+        'a int\n, "updated_at" timestamptz',
+        "UPDATED_AT timestamptz",
+        'updated_at/* now */"timestamptz"',
+        '"a, ""updated_at""" int, "Updated_At" int',
+        "a text DEFAULT 'x, updated_at y', -- b int, updated_at timestamptz,\n c text /* , updated_at text */",
+        "a int[] DEFAULT ARRAY[1, 2], b numeric(10, 2), CONSTRAINT updated_at UNIQUE (a, b)",
+        "a text DEFAULT $x$, updated_at int$x$, straße text, b$c int",
+        "updated_at_all text, not_updated_at text",
+    ],
+)
+def test_server_agrees_on_the_columns_of_a_table(definition: str, connection: psycopg.Connection) -> None:
+    connection.execute(f"CREATE TEMP TABLE measured ({definition})".encode())
+    columns = connection.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'pg_temp.measured'::regclass AND attnum > 0 ORDER BY attnum"
+    ).fetchall()
+
+    names = first_names(definition)
+
+    assert [name for name in names if name not in {"check", "constraint"}] == [name for (name,) in columns]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.docs.preparing import Preparation, departments, rows, sql, written
+from tests.docs.preparing import SUITE, Preparation, departments, rows, sql, written
 
 _AT_A_TERMINAL = "psql's \\password asks at a terminal"
 
@@ -43,15 +43,13 @@ _ADD_A_DEPARTMENT = Preparation(
 
 _ADMINISTRATORS = Preparation(before=departments("hr"))
 
-_SUITE = "it would run the suite inside itself; what `make` and CI run is this suite"
-
 _OLD_GENERATOR = Preparation(
     before=departments("hr", "sales"),
     mentions="Scripts",
     answers={"fedschema tenant drop hr": "hr\n"},
     later={"fedschema tenant drop hr": ["fedschema tenant add hr --password-file .hr.password"]},
     untried={
-        "make test": _SUITE,
+        "make test": SUITE,
         "export FEDSCHEMA_DATABASE_URL=postgresql://ops@db.example.com:5432/federation": "there is no such server",
     },
 )

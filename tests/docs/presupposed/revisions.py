@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from tests.docs.preparing import MADE, MEETINGS, Preparation, Revision, departments, revision, sql, written
-
-_SUITE = "it would run the suite inside itself; what `make` and CI run is this suite"
+from tests.docs.preparing import MADE, MEETINGS, SUITE, Preparation, Revision, departments, revision, sql, written
 
 _MEETINGS_REVISION = [
     written("templates/tenant/meetings/meeting_notes.sql.j2", MEETINGS),
@@ -273,12 +271,12 @@ PAGES = {
     "docs/how-to/roll-back.md": _ROLL_BACK,
     "docs/how-to/run-the-tests.md": Preparation(
         untried={
-            "make test": _SUITE,
-            'make test ARGS="tests/tenancy -q"': _SUITE,
-            'make test WORKERS=0 ARGS="-k isolation"': _SUITE,
-            "FEDSCHEMA_TEST_BINDIR=/usr/lib/postgresql/15/bin make test": _SUITE,
-            "FEDSCHEMA_TEST_URL=postgresql://postgres:secret@127.0.0.1:5432/postgres make test": _SUITE,
-            "FEDSCHEMA_TEST_BINDIR=/usr/lib/postgresql/15/bin make test-programs": _SUITE,
+            "make test": SUITE,
+            'make test ARGS="tests/tenancy -q"': SUITE,
+            'make test WORKERS=0 ARGS="-k isolation"': SUITE,
+            "FEDSCHEMA_TEST_BINDIR=/usr/lib/postgresql/15/bin make test": SUITE,
+            "FEDSCHEMA_TEST_URL=postgresql://postgres:secret@127.0.0.1:5432/postgres make test": SUITE,
+            "FEDSCHEMA_TEST_BINDIR=/usr/lib/postgresql/15/bin make test-programs": SUITE,
         }
     ),
     "docs/how-to/write-a-revision.md": _WRITE,
