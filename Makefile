@@ -23,9 +23,10 @@ test: $(VENV)/installed  ## Run the tests, on a server of their own
 test-programs: $(VENV)/installed  ## Run the tests that need PgBouncer, psql and plpgsql_check (FEDSCHEMA_TEST_BINDIR)
 	$(BIN)/python -m pytest tests/programs $(ARGS)
 
-lint: $(VENV)/installed  ## Check style
+lint: $(VENV)/installed  ## Check style, and the revisions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/fedschema lint --all --strict
 
 types: $(VENV)/installed  ## Check types
 	$(BIN)/mypy

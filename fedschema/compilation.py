@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,9 +35,20 @@ _ENDS_TRANSACTION = re.compile(
 
 
 def compile_steps(
-    lineage: Lineage, templates: Templates, start: Heads, steps: Sequence[RevisionStep | StampStep]
+    lineage: Lineage,
+    templates: Templates,
+    start: Heads,
+    steps: Sequence[RevisionStep | StampStep],
+    operations: Callable[[MigrationContext], Operations] = Operations,
 ) -> Plan:
     """Run steps of a lineage offline and return what they wrote as a plan from `start`.
+
+    Args:
+        lineage: whose revisions they are.
+        templates: what they are rendered from.
+        start: where they begin.
+        steps: what to run.
+        operations: makes what `op` is meanwhile; other ones watch what the revisions do.
 
     Raises:
         CompilationFailed: when a revision fails, needs a connection and does not say so, or ends its transaction.
@@ -47,7 +59,7 @@ def compile_steps(
     context = _offline_context(buffer, slot.schema if slot else FEDERATION, target)
     heads = HeadMaintainer(context, start)
     compiled = []
-    with Operations.context(context):
+    with _installed(operations(context)):
         for step in steps:
             online = _needs_connection(step)
             sql = "" if online else _written_by(buffer, step)
@@ -71,6 +83,16 @@ def compile_steps(
             target.carried.clear()
             target.begins_leg = False
     return Plan(start, tuple(sorted(heads.heads)), tuple(compiled), tuple(target.walls.values()))
+
+
+@contextmanager
+def _installed(operations: Operations) -> Iterator[None]:
+    """Let `alembic.op` be these operations, as Operations.context does with its own."""
+    operations._install_proxy()  # noqa: SLF001
+    try:
+        yield
+    finally:
+        operations._remove_proxy()  # noqa: SLF001
 
 
 def _needs_connection(step: RevisionStep | StampStep) -> bool:

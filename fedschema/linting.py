@@ -78,25 +78,54 @@ def lint(sql: str, server_version: int, project: Path) -> tuple[Lint, ...]:
     Raises:
         NotLinted: it could not be run, or did not understand what it was asked.
     """
+    config = project / ".squawk.toml"
+    words = ["--reporter", "json", "--assume-in-transaction"]
+    words += ["--pg-version", f"{server_version // 10000}.{server_version % 10000}"]
+    words += ["--config", str(config if config.is_file() else os.devnull), "--stdin-filepath", "plan.sql"]
+    done = _run(words, sql, project)
+    try:
+        told = json.loads(done.stdout) if done.stdout.strip() else None
+    except ValueError as error:
+        raise NotLinted(f"squawk could not be run: {type(error).__name__}: {error}") from error
+    if not isinstance(told, list):
+        raise NotLinted(_ending(done))
+    return _lints(told, _beginnings(sql))
+
+
+def syntax_tree(sql: str) -> str:
+    """Return what squawk's parser makes of a script: a node a line, with where in the text (in bytes) it stands.
+
+    Raises:
+        NotLinted: it could not be run.
+    """
+    done = _run(["--debug", "parse", "--config", os.devnull, "--stdin-filepath", "plan.sql"], sql, None)
+    if not done.stdout.startswith("SOURCE_FILE@"):
+        raise NotLinted(_ending(done))
+    return done.stdout
+
+
+def _run(words: Sequence[str], sql: str, directory: Path | None) -> subprocess.CompletedProcess[str]:
     squawk = program()
     if squawk is None:
         raise NotLinted("squawk is not installed here: pip install squawk-cli")
-    config = project / ".squawk.toml"
-    words = [str(squawk), "--reporter", "json", "--assume-in-transaction"]
-    words += ["--pg-version", f"{server_version // 10000}.{server_version % 10000}"]
-    words += ["--config", str(config if config.is_file() else os.devnull), "--stdin-filepath", "plan.sql"]
     try:
-        done = subprocess.run(
-            words, input=sql, capture_output=True, encoding="utf-8", timeout=_SECONDS, cwd=project, check=False
+        return subprocess.run(
+            [str(squawk), *words],
+            input=sql,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=_SECONDS,
+            cwd=directory,
+            check=False,
         )
-        told = json.loads(done.stdout) if done.stdout.strip() else None
     except subprocess.TimeoutExpired:
         raise NotLinted(f"squawk was not done after {_SECONDS:.0f} s") from None
     except (OSError, ValueError) as error:
         raise NotLinted(f"squawk could not be run: {type(error).__name__}: {error}") from error
-    if not isinstance(told, list):
-        raise NotLinted(f"squawk ended with {done.returncode}: {' '.join(done.stderr.split())[:200]}")
-    return _lints(told, _beginnings(sql))
+
+
+def _ending(done: subprocess.CompletedProcess[str]) -> str:
+    return f"squawk ended with {done.returncode}: {' '.join(done.stderr.split())[:200]}"
 
 
 def _lints(told: Sequence[dict[str, Any]], beginnings: Sequence[tuple[int, int]]) -> tuple[Lint, ...]:

@@ -191,6 +191,26 @@ def history(connection: psycopg.Connection, department_id: str | None, limit: in
         ).fetchall()
 
 
+def applied_checksums(connection: psycopg.Connection) -> list[tuple[str, str, str]]:
+    """Return what stands, and of which SQL it is: the owner's id, the revision, the checksum of its upgrade.
+
+    A revision that was taken back, stamped, or run without a text of its SQL is left out.
+    """
+    return connection.execute(
+        """
+        SELECT department_id, migration_name, checksum
+        FROM (
+            SELECT DISTINCT ON (department_id, migration_name) department_id, migration_name, direction, checksum
+            FROM federation.schema_migrations
+            WHERE success
+            ORDER BY department_id, migration_name, applied_at DESC, id DESC
+        ) AS last
+        WHERE direction = 'upgrade' AND checksum IS NOT NULL
+        ORDER BY department_id, migration_name
+        """
+    ).fetchall()
+
+
 def record_failure(connection: psycopg.Connection, owner: str, revision: str, direction: str, message: str) -> None:
     """Add the row of a step that failed, in whatever transaction the caller has: one of its own."""
     connection.execute(

@@ -18,6 +18,7 @@ from fedschema.cli import (
     foresight,
     gateway,
     history,
+    lint,
     new,
     output,
     releases,
@@ -113,6 +114,7 @@ app.command("downgrade")(releases.downgrade)
 app.command("status")(releases.status)
 app.command("history")(history.history)
 app.command("revision")(revision.revision)
+app.command("lint")(lint.lint)
 app.command("grant")(sharing.grant)
 app.command("revoke")(sharing.revoke)
 app.command("grants")(sharing.grants)

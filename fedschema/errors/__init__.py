@@ -29,7 +29,9 @@ from fedschema.errors.control_plane import (
 )
 from fedschema.errors.foresight import (
     InvalidPlanFile,
+    LinterUnavailable,
     NotRehearsable,
+    NotReleasable,
     PlanMoved,
     PlanUnsealable,
     ReferencesUnmet,
@@ -158,6 +160,7 @@ __all__ = [
     "InvalidSecret",
     "InvalidTableName",
     "InvalidText",
+    "LinterUnavailable",
     "LockHeldTooLong",
     "LockTimeout",
     "LoginExists",
@@ -168,6 +171,7 @@ __all__ = [
     "NeedsConfirmation",
     "NoRoom",
     "NotRehearsable",
+    "NotReleasable",
     "NotShareable",
     "OperationError",
     "PlanMoved",

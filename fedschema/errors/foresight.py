@@ -69,3 +69,27 @@ class NotRehearsable(OperationError):
 
     def __init__(self, wanted: str, reason: str, hint: str | None = None) -> None:
         super().__init__(f"{wanted}: {reason}", hint)
+
+
+class LinterUnavailable(OperationError):
+    """Revisions cannot be linted: squawk cannot be run, or is another than the rules were written for."""
+
+    code = "linter_unavailable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"nothing was linted: {reason}", "pip install --force-reinstall fedschema brings its own")
+
+
+class NotReleasable(OperationError):
+    """Revisions cannot be recorded as released: an error was found in them, or what they build on is not released.
+
+    Attributes:
+        reasons: one for each thing that is in the way.
+    """
+
+    code = "not_releasable"
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        listing = "".join(f"\n  {reason}" for reason in reasons)
+        super().__init__(f"nothing was recorded as released:{listing}", "fedschema lint")
+        self.reasons = tuple(reasons)

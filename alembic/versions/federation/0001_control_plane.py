@@ -30,6 +30,7 @@ TEMPLATES = (
 
 def upgrade() -> None:
     for template in TEMPLATES:
+        # fedschema: ignore[prefer-bigint-over-int] the specification of the tables says integer
         op.execute_template(f"federation/control_plane/{template}")
 
 

@@ -21,6 +21,7 @@ TABLES = {
 
 def upgrade() -> None:
     op.create_tenant_function("core", "set_updated_at", callable_=False)
+    # fedschema: ignore[prefer-bigint-over-int] the specification of the tables says integer
     op.create_tenant_tables(**TABLES)
 
 

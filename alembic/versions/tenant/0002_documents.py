@@ -22,6 +22,7 @@ SEARCH = {"family": "documents", "function": "search_documents", "arguments": ("
 
 def upgrade() -> None:
     op.create_tenant_function("documents", "set_search_vector", callable_=False)
+    # fedschema: ignore[prefer-bigint-over-int] the specification of the tables says integer
     op.create_tenant_tables(**TABLES)
     op.create_tenant_function(**SEARCH)
 

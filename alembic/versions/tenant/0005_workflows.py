@@ -18,6 +18,7 @@ TABLES = {
 
 
 def upgrade() -> None:
+    # fedschema: ignore[prefer-bigint-over-int] the specification of the tables says integer
     op.create_tenant_tables(**TABLES)
 
 

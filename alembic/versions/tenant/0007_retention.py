@@ -19,6 +19,7 @@ FUNCTIONS = ("cleanup_expired_session_context", "archive_old_conversation_histor
 
 
 def upgrade() -> None:
+    # fedschema: ignore[prefer-bigint-over-int] the specification of the tables says integer
     op.create_tenant_tables(**TABLES)
     for function in FUNCTIONS:
         op.create_tenant_function("retention", function)

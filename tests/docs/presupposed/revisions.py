@@ -188,6 +188,11 @@ _WRITE = Preparation(
         "def upgrade() -> None: #2": Revision("tenant_0015_backfill", "tenant_0014_index"),
         "def upgrade() -> None: #3": Revision("tenant_0016_rooms", "tenant_0015_backfill"),
     },
+    untried={
+        "# fedschema: ignore[shared-object] only this department uses trigrams, and its server is its own": (
+            "two lines of a revision; tests/review/test_suppressions.py lints such ones"
+        ),
+    },
     later={
         'TYPE = {"table": "calendar_events", "column": "location", "type": "text", "was": "varchar(500)"}': [
             "fedschema upgrade",
