@@ -20,7 +20,7 @@ from sqlalchemy.engine.mock import MockConnection
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 
 from fedschema import statements
-from fedschema.errors import CompilationFailed
+from fedschema.errors import CompilationFailed, NoWayBack
 from fedschema.lineages import Lineage
 from fedschema.nontransactional import Nontransactional
 from fedschema.operations import OPTION, RevisionTarget, execute_exactly
@@ -117,6 +117,8 @@ def _written_by(buffer: io.StringIO, step: RevisionStep | StampStep) -> str:
     try:
         step.migration_fn()
     except Exception as error:
+        if isinstance(step, RevisionStep) and not step.is_upgrade and raised_on_purpose(error, step.revision.path):
+            raise NoWayBack(name_of(step), " ".join(str(error).split())) from error
         raise CompilationFailed(
             f"revision {name_of(step)} cannot be compiled: {type(error).__name__}: {error}",
             "mend the revision, or set online = True in it if it has to read from the database",
@@ -130,6 +132,26 @@ def _written_by(buffer: io.StringIO, step: RevisionStep | StampStep) -> str:
             "a department moves in one transaction; leave autocommit_block, COMMIT and ROLLBACK out of the revision",
         )
     return sql
+
+
+def raised_on_purpose(error: BaseException, file: str) -> bool:
+    """Tell whether a revision raised an error to say that it cannot be taken back, rather than by a slip.
+
+    Args:
+        error: what came out of its downgrade.
+        file: of the revision: what is raised elsewhere is not the revision's word.
+    """
+    if isinstance(error, NotImplementedError):
+        return True
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    raised_there = at is not None and at.tb_frame.f_code.co_filename == file
+    return raised_there and not isinstance(error, _SLIPS)
+
+
+#: What Python raises where somebody made a mistake.
+_SLIPS = (NameError, TypeError, AttributeError, LookupError, ImportError, ArithmeticError, AssertionError, OSError)
 
 
 def _nontransactional(step: RevisionStep | StampStep, sql: str, target: RevisionTarget) -> Nontransactional | None:

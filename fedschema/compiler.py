@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from fedschema import blueprints
 from fedschema.blueprints import Blueprint
 from fedschema.department import Department
-from fedschema.errors import CompilationFailed
+from fedschema.errors import CompilationFailed, FedschemaError
 from fedschema.inspection import Pattern
-from fedschema.plans import SLOT, Plan
+from fedschema.plans import SLOT, Plan, PlanStep
 from fedschema.rendering import Templates
 from fedschema.settings import Project
 from fedschema.versions import TENANT, Heads
@@ -105,6 +105,30 @@ class Compiler:
             steps = lineage.downgrade_steps(start, destination)
             plan = self._kept("downgrade", lineage, start, steps)
             return replace(plan, collateral=lineage.collateral(steps, destination))
+
+    def both_ways(self, revision: str, owner: Department) -> tuple[PlanStep, PlanStep | FedschemaError]:
+        """Compile one revision by itself, up and down; down may be what keeps it from being compiled.
+
+        Args:
+            revision: its id.
+            owner: a department that may have it.
+
+        Raises:
+            UnknownRevision, CompilationFailed
+        """
+        from alembic.runtime.migration import MigrationStep  # noqa: PLC0415 - see the module's docstring
+
+        with self.alembic:
+            lineage = self.lineage(owner)
+            script, known = lineage.script_of(revision), lineage.script.revision_map
+            before = tuple(script._versioned_down_revisions)  # noqa: SLF001 - Alembic has no public name for it
+            up = MigrationStep.upgrade_from_script(known, script)
+            down = MigrationStep.downgrade_from_script(known, script)
+            step = self._kept("upgrade", lineage, before, [up]).steps[0]
+            try:
+                return step, self._kept("downgrade", lineage, (revision,), [down]).steps[0]
+            except FedschemaError as error:
+                return step, error
 
     def stamp(self, department: Department | None, start: Heads, destinations: tuple[str, ...]) -> Plan:
         """Compile what writes `destinations` into the version table without running anything."""

@@ -75,13 +75,14 @@ class Lender:
 
     @contextmanager
     def _served(self) -> Iterator[psycopg.Connection]:
-        with throwaway_server(_programs(self._major)) as server:
+        with throwaway_server(programs(self._major)) as server:
             self.version = server.version
             federation.initialise(server.url(), self._compiler)
             with connect(server.url()) as connection:
                 yield connection
 
 
-def _programs(major: int) -> Path | None:
+def programs(major: int) -> Path | None:
+    """Return where this machine has the programs of a version, such as 15; None for where it has none."""
     places = (Path(place.format(major)) for place in _PLACES)
     return next((place for place in places if (place / "initdb").is_file()), None)

@@ -8,7 +8,7 @@ real step, since what would go is locked before it is counted.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 import psycopg
@@ -56,12 +56,13 @@ def may_lose_rows(migration: str) -> bool:
     return bool(_DESTRUCTIVE.search(migration))
 
 
-def refuse_losses(
+def refuse_losses(  # noqa: PLR0913, PLR0917 - what is done, how, and what may go
     connection: psycopg.Connection,
     department: Department,
     plan: Plan,
     rehearse: Callable[[], None],
     hint: str,
+    accepted: Collection[tuple[str, str | None]] = (),
 ) -> None:
     """Refuse a migration that would lose rows, before it is done.
 
@@ -71,6 +72,7 @@ def refuse_losses(
         plan: what is done; a column whose values it gives to another that stays may go.
         rehearse: does the migration; what it does is rolled back.
         hint: how to confirm, shown with the refusal.
+        accepted: tables, each with None, and columns, each with its table, that may go whatever they hold.
 
     Raises:
         WouldLoseRows: naming each table and column with its rows.
@@ -79,7 +81,10 @@ def refuse_losses(
     with connection.transaction(force_rollback=True):
         rehearse()
         after = catalogue.columns(connection, department.schema)
-    if losses := _counted(connection, department, *gone(plan, before, after)):
+    tables, columns = gone(plan, before, after)
+    tables = [table for table in tables if (table, None) not in accepted]
+    columns = [column for column in columns if column not in accepted]
+    if losses := _counted(connection, department, tables, columns):
         raise WouldLoseRows(department.id, [str(loss) for loss in losses], hint)
 
 

@@ -19,6 +19,7 @@ from fedschema import batches, releases
 from fedschema.compiler import Compiler
 from fedschema.connections import connect
 from fedschema.department import Department
+from fedschema.downgrades import WayBack
 from fedschema.errors import (
     Cancelled,
     ConnectionLost,
@@ -27,6 +28,7 @@ from fedschema.errors import (
 )
 from fedschema.fleet import groups, outlook, scratch
 from fedschema.fleet.findings import Rehearsal, Statement, untried
+from fedschema.fleet.going_back import ways_back
 from fedschema.fleet.groups import Group
 from fedschema.fleet.measures import Lock
 from fedschema.fleet.outlook import as_sent, effects_of_index
@@ -50,6 +52,7 @@ class GroupPreview:
         lints: what squawk says; None when it could not be asked.
         outside: what is done outside the transaction.
         notes: what could not be found out, and why.
+        ways_back: what is known of going back over each of its revisions.
     """
 
     group: Group
@@ -57,6 +60,7 @@ class GroupPreview:
     lints: tuple[Lint, ...] | None
     outside: tuple[str, ...]
     notes: tuple[str, ...]
+    ways_back: Mapping[str, WayBack]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ def preview(
     Raises:
         As `releases.prepare` does; with `insist` also NotRehearsable, ReadOnlyServer, PrivilegeMissing, …
     """
-    run = releases.prepare(conninfo, compiler, wanted, release)
+    run = releases.prepare(conninfo, compiler, wanted, release, looking=True)
     found = groups.group(run.plans)
     todo = [each for each in found if each.plan.steps]
     idle = [department for each in found if not each.plan.steps for department in each.departments]
@@ -125,7 +129,8 @@ def _previewed(  # noqa: PLR0913 - what a look at a group takes
         lints = tuple(_linted(department, as_sent(plan), connection.info.server_version, compiler.project.root))
     except NotLinted as reason:
         notes.append(f"not linted: {reason}")
-    return GroupPreview(each, rehearsal, lints, tuple(outlook.notes(plan, department)), tuple(notes))
+    outside = tuple(outlook.notes(plan, department))
+    return GroupPreview(each, rehearsal, lints, outside, tuple(notes), ways_back(compiler, [plan]))
 
 
 def _linted(department: Department, plan: Plan, server_version: int, project: Path) -> Iterator[Lint]:
@@ -271,7 +276,7 @@ def _tried(connection: psycopg.Connection, run: Run, department: Department) -> 
         return LiveRehearsal(department, Verdict.FAILED, error=plan)
     if not plan.steps:
         return LiveRehearsal(department, Verdict.UNCHANGED)
-    confirmation = Confirmation(run.release.confirms(department), run.release.hint)
+    confirmation = Confirmation(run.release.confirms(department), run.release.hint, run.going_back.accepted)
     try:
         _refuse_online(plan)
         rehearsal = rehearse_live(connection, department, plan, confirmation, run.release.pace)

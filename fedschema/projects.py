@@ -23,6 +23,8 @@ _CACHES = ("__pycache__",)
 _REVISIONS = Path("alembic/versions")
 #: What a new project gets besides: the file of `fedschema/skeleton/`, and its name there.
 _SKELETON = {"README.md": "README.md", "gitignore": ".gitignore"}
+#: What a project measures by itself (`fedschema revision check --record`), and so has of its own.
+_RECORD = Path("alembic/downgrades.json")
 _NAMED = 3
 _ELSEWHERE = "fedschema new another-directory"
 
@@ -79,7 +81,8 @@ def update(directory: Path) -> Copy:
     with _told(directory, f"as who may write there: {update_command(directory)}"):
         files = _files_of(shipped)
         missing = {path: content for path, content in files.items() if not os.path.lexists(project.root / path)}
-        different = [path for path in files.keys() - missing if (project.root / path).read_bytes() != files[path]]
+        both = files.keys() - missing - {_RECORD}
+        different = [path for path in both if (project.root / path).read_bytes() != files[path]]
         _write(project.root, missing)
     return Copy(project, shipped, tuple(sorted(missing)), tuple(sorted(different)))
 

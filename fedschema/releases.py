@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
@@ -13,6 +13,7 @@ from fedschema.connections import connect, owner_transaction
 from fedschema.department import Department
 from fedschema.errors import FedschemaError, NoRoom
 from fedschema.fleet.contracts import held_back, require_everybody
+from fedschema.fleet.going_back import GoingBack
 from fedschema.fleet.release import Ask, Direction, OnError, Outcome, Release, Result
 from fedschema.fleet.run import Run
 from fedschema.plans import Plan
@@ -72,8 +73,14 @@ def migrate(  # noqa: PLR0913 - what a release is made of
     yield from prepare(conninfo, compiler, wanted, release, direct=direct).results(ask, halt)
 
 
-def prepare(
-    conninfo: str, compiler: Compiler, wanted: Sequence[Department], release: Release, *, direct: str | None = None
+def prepare(  # noqa: PLR0913 - what a release is made of
+    conninfo: str,
+    compiler: Compiler,
+    wanted: Sequence[Department],
+    release: Release,
+    *,
+    direct: str | None = None,
+    looking: bool = False,
 ) -> Run:
     """Look where departments are and compile the way of each; nothing is changed.
 
@@ -83,8 +90,11 @@ def prepare(
         wanted: the departments; empty means all.
         release: what is asked for.
         direct: as for `migrate`.
+        looking: it is not going to be run, so that nothing has to be confirmed.
 
     Raises:
+        LossyStep: it goes back over a step that is on record as losing something, and that the release does not name.
+        InvalidDowngradeRecord: what is on record cannot be read.
         UnknownDepartment, UnknownRevision, ForeignRevision, CompilationFailed
         ControlPlaneMissing, ControlPlaneBehind, ControlPlaneAhead
         ContractBlocked: a contract step is on somebody's way, and not everybody has what it takes the place of.
@@ -94,7 +104,13 @@ def prepare(
         found = positions.read(connection, compiler, wanted)
         departments = {position.entry.department: position for position, _ in found}
         plans = {position.entry.department: _plan(compiler, position, heads, release) for position, heads in found}
-        return run_of(connection, Reach(conninfo, direct), compiler, release, departments, plans)
+        run = run_of(connection, Reach(conninfo, direct), compiler, release, departments, plans)
+    if release.direction is Direction.UPGRADE:
+        return run
+    going_back = GoingBack.of(compiler, plans.values(), release.lossy)
+    if not looking:
+        going_back.refuse_unnamed(fleet=len(wanted) != 1)
+    return replace(run, going_back=going_back)
 
 
 def run_of(  # noqa: PLR0913, PLR0917 - what a run is made of

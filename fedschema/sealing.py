@@ -57,6 +57,7 @@ def seal(seen: Preview, *, every: bool) -> SealedPlan:
         run.release.destination,
         every,
         {department: SealedGroup(plan.start, plan.end, steps_of(plan)) for department, plan in plans.items()},
+        {revision: way for each in seen.groups for revision, way in each.ways_back.items()},
     )
 
 

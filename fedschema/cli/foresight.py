@@ -203,7 +203,7 @@ def _rehearse_live(session: Session, ids: Sequence[Department], release: Release
     from fedschema.cli import plan_pages  # noqa: PLC0415
     from fedschema.previews import Verdict, rehearse_departments  # noqa: PLC0415
 
-    run = releases.prepare(session.conninfo, session.compiler, ids, release)
+    run = releases.prepare(session.conninfo, session.compiler, ids, release, looking=True)
     results: list[LiveRehearsal] = []
     with halting(Halt()) as halt, bar_for(0 if as_json else len(run.departments)) as bar:
         for result in rehearse_departments(run, halt):

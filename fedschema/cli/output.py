@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+from pathlib import Path
 from typing import Any, TextIO
 from uuid import UUID
 
@@ -122,6 +123,11 @@ def facts(values: Mapping[str, str]) -> None:
     width = max(len(name) for name in values)
     for name, value in values.items():
         say(f"{name.ljust(width)}{_GAP}{value}")
+
+
+def place(file: Path) -> str:
+    """Show a file as it can be opened from here."""
+    return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fedschema.cli import output
 from fedschema.cli.progress import note_undone
+from fedschema.downgrades import Verdict as Back
+from fedschema.downgrades import WayBack, way_json
 from fedschema.fleet import groups
 from fedschema.fleet.findings import Rehearsal, Statement
 from fedschema.fleet.groups import Group
@@ -50,8 +52,10 @@ def _show_group(number: int, each: GroupPreview) -> None:
     output.say(_way(group))
     output.say()
     _statements_table(each.rehearsal, "seconds", [_seconds(one.duration_seconds) for one in each.rehearsal.statements])
-    if each.rehearsal.drops or each.lints or each.outside:
+    if each.ways_back or each.rehearsal.drops or each.lints or each.outside:
         output.say()
+    for line in ways_back(each.ways_back):
+        output.say(line)
     if each.rehearsal.drops:
         output.say(f"drops {', '.join(each.rehearsal.drops)}; where that holds rows it is refused without --yes")
     for lint in each.lints or ():
@@ -62,6 +66,13 @@ def _show_group(number: int, each: GroupPreview) -> None:
         output.warning(text)
     if each.rehearsal.error:
         output.failure(each.rehearsal.error.code, each.rehearsal.error.message, each.rehearsal.error.hint)
+
+
+def ways_back(ways: Mapping[str, WayBack]) -> list[str]:
+    """Say of each revision what going back over it is, those that are exact in one line."""
+    exact = [revision for revision, way in ways.items() if way.verdict is Back.EXACT]
+    told = [f"way back over {', '.join(exact)}: exact"] if exact else []
+    return told + [f"way back over {name}: {way}" for name, way in ways.items() if way.verdict is not Back.EXACT]
 
 
 def _statements_table(rehearsal: Rehearsal, heading: str, last: Sequence[str]) -> None:
@@ -206,7 +217,13 @@ def _group_json(number: int, each: GroupPreview) -> dict[str, Any]:
         "start": list(group.plan.start),
         "end": list(group.plan.end),
         "revisions": [
-            {"revision": step.revision, "direction": step.direction, "checksum": step.checksum} for step in group.steps
+            {
+                "revision": step.revision,
+                "direction": step.direction,
+                "checksum": step.checksum,
+                **way_json(each.ways_back[step.revision]),
+            }
+            for step in group.steps
         ],
         "statements": _statements_json(rehearsal.statements),
         "held": _held_json(rehearsal),

@@ -107,6 +107,10 @@ def downgrade(  # noqa: PLR0913 - one argument for each option
     retries: RetriesOption = DEFAULT_PACE.retries,
     plan: PlanOption = False,
     rehearse: RehearseOption = None,
+    lossy: Annotated[
+        list[str] | None,
+        typer.Option("--lossy", metavar="REVISION", help="It may be gone back over, and what it loses may go."),
+    ] = None,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -119,6 +123,7 @@ def downgrade(  # noqa: PLR0913 - one argument for each option
         Direction.DOWNGRADE,
         to,
         all_confirmed=yes,
+        lossy=frozenset(lossy or ()),
         on_error=on_error,
         budget=max_failures,
         canaries=canary,
@@ -128,8 +133,14 @@ def downgrade(  # noqa: PLR0913 - one argument for each option
     session = session_of(context)
     if foresight.wanted:
         foresight.run(session, ids or (), live_pace(context, release, rehearse), as_json=as_json)
-    else:
-        _migrate(_prepared(session, ids or (), release), as_json=as_json)
+        return
+    run = _prepared(session, ids or (), release)
+    if len(ids or ()) != 1 and (unknown := run.going_back.unknown):
+        output.warning(
+            f"what going back over {', '.join(unknown)} loses is not on record; "
+            "to find out: fedschema revision check --record"
+        )
+    _migrate(run, as_json=as_json)
 
 
 def _prepared(session: Session, ids: Sequence[Department], release: Release) -> Run:

@@ -1,24 +1,29 @@
-"""`fedschema revision`: begins a revision."""
+"""`fedschema revision`: begins a revision; and the commands below it."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fedschema import scaffolding
-from fedschema.cli import output
+from fedschema.cli import output, revision_check
+from fedschema.cli.foresight import was_typed
 from fedschema.cli.session import JsonOption, session_of
 from fedschema.department import Department
+from fedschema.errors import UsageError
 from fedschema.scaffolding import Draft, Scaffold
 from fedschema.versions import FEDERATION, TENANT
 
+app = typer.Typer(invoke_without_command=True)
+app.command("check")(revision_check.check)
 
+
+@app.callback()
 def revision(  # noqa: PLR0913 - one argument for each option
     context: typer.Context,
     *,
-    message: Annotated[str, typer.Option("--message", "-m", help="What it does, in a line.")],
+    message: Annotated[str | None, typer.Option("--message", "-m", help="What it does, in a line.")] = None,
     department: Annotated[
         Department | None,
         typer.Option("--department", parser=Department.parse, metavar="ID", help="For this department alone."),
@@ -33,6 +38,14 @@ def revision(  # noqa: PLR0913 - one argument for each option
     as_json: JsonOption = False,
 ) -> None:
     """Write the files that a new revision begins with. No database is needed."""
+    if context.invoked_subcommand is not None:
+        if typed := [parameter for parameter in context.params if was_typed(context, parameter)]:
+            raise UsageError(
+                f"--{typed[0].replace('_', '-')} begins a revision, and check looks at those that there are"
+            )
+        return
+    if message is None:
+        raise UsageError("say what the revision does, in a line: --message", 'fedschema revision -m "add case files"')
     compiler = session_of(context).compiler
     made = scaffolding.scaffold(compiler, Draft(message, department, federation, table, contracts, rev_id))
     if as_json:
@@ -43,13 +56,8 @@ def revision(  # noqa: PLR0913 - one argument for each option
     basis = f"follows {made.follows}" if made.follows else f"begins on {made.depends_on}"
     output.say(f"{made.revision} {basis}")
     for file in made.files:
-        output.say(f"wrote {_shown(file)}")
+        output.say(f"wrote {output.place(file)}")
     output.note(f"next: fill {'it' if len(made.files) == 1 else 'them'} in, then {_next(made)}")
-
-
-def _shown(file: Path) -> str:
-    """Show a file as it can be opened from here."""
-    return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
 
 
 def _next(made: Scaffold) -> str:

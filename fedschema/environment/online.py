@@ -12,9 +12,11 @@ import psycopg
 import sqlalchemy as sa
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, MigrationInfo, RevisionStep, StampStep
+from alembic.script import Script
 from alembic.util import CommandError
 
 from fedschema import batches, connections, losses, registry, statements
+from fedschema.compilation import raised_on_purpose
 from fedschema.compiler import Compiler
 from fedschema.department import Department
 from fedschema.environment.journey import Journey
@@ -24,6 +26,7 @@ from fedschema.errors import (
     ControlPlaneMissing,
     DepartmentDamaged,
     FedschemaError,
+    NoWayBack,
     StatementFailed,
 )
 from fedschema.fleet.apart import run_apart
@@ -63,6 +66,12 @@ class _Progress:
     def reached(self) -> str | None:
         """The revision that is running, or the last one when all have run; None when there is nothing to do."""
         return self.current or (self._names[-1] if self._names else None)
+
+    @property
+    def going_back(self) -> Script | None:
+        """The revision that is being taken back; None when none is."""
+        step = self.steps[len(self.applied)] if len(self.applied) < len(self.steps) else None
+        return step.revision if isinstance(step, RevisionStep) and not step.is_upgrade else None
 
     @property
     def _names(self) -> list[str]:
@@ -289,4 +298,6 @@ def translated(what: str, progress: _Progress) -> Iterator[None]:
     except (FedschemaError, CommandError):
         raise
     except Exception as error:  # a revision is Python, and can fail in any way
+        if (running := progress.going_back) and raised_on_purpose(error, running.path):
+            raise NoWayBack(running.revision, " ".join(str(error).split())) from error
         raise StatementFailed(what, f"{type(error).__name__}: {error}", progress.current) from error

@@ -229,7 +229,7 @@ def _try(
         once()
         return
     try:
-        losses.refuse_losses(connection, department, plan, once, confirmation.hint)
+        losses.refuse_losses(connection, department, plan, once, confirmation.hint, confirmation.accepted)
     except NeedsConfirmation as refused:
         trial.error = trial.error or refused
 

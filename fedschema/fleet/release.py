@@ -67,6 +67,8 @@ class Release:
         destination: ``head``, ``base``, ``+N``, ``-N``, a revision, or ``label@…``.
         confirmed: the departments whose rows may be lost.
         all_confirmed: all of them may lose theirs.
+        lossy: the revisions that may be gone back over although they are on record as losing something: named by who
+            knows what. What they are known to lose needs no other confirmation.
         hint: how to confirm, shown when a step is refused.
         on_error: what a failure means for the departments after it.
         budget: how many may fail before nothing new is begun; None leaves that to `on_error`.
@@ -80,6 +82,7 @@ class Release:
     destination: str
     confirmed: frozenset[Department] = frozenset()
     all_confirmed: bool = False
+    lossy: frozenset[str] = frozenset()
     hint: str = "if they may go, add --yes"
     on_error: OnError = OnError.STOP
     budget: Budget | None = None

@@ -18,6 +18,7 @@ from fedschema.errors import CanaryFailed, DepartmentMoved, FedschemaError, Need
 from fedschema.fleet.alembic_road import OrdinaryRoad, run_with_alembic
 from fedschema.fleet.apart import Manner
 from fedschema.fleet.contracts import held_back, require_everybody
+from fedschema.fleet.going_back import GoingBack
 from fedschema.fleet.release import Ask, Direction, Outcome, Release, Result
 from fedschema.fleet.schedule import waves
 from fedschema.fleet.transaction import Confirmation
@@ -59,6 +60,7 @@ class Run:
         plans: the way of each, or why there is none.
         sizes: of each, in pages, where canaries are to be chosen.
         jobs: how many connections share the work.
+        going_back: what is known of the steps down that are on anybody's way.
     """
 
     reach: Reach
@@ -68,6 +70,7 @@ class Run:
     plans: Mapping[Department, Plan | FedschemaError]
     sizes: Mapping[Department, int]
     jobs: int
+    going_back: GoingBack = GoingBack()  # noqa: RUF009 - it is frozen
 
     @property
     def departments(self) -> list[Department]:
@@ -186,7 +189,7 @@ class Run:
             self.reach,
             department,
             plan,
-            Manner(Confirmation(confirmed, release.hint), release.pace, halt),
+            Manner(Confirmation(confirmed, release.hint, self.going_back.accepted), release.pace, halt),
             lambda heads: self._plan_again(department, heads),
             reached.append,
         )

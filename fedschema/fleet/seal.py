@@ -14,11 +14,12 @@ import os
 import secrets
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fedschema.department import Department
+from fedschema.downgrades import WayBack, way_json
 from fedschema.errors import InvalidDepartmentId, InvalidPlanFile
 from fedschema.fleet.groups import Step
 from fedschema.versions import Heads
@@ -48,6 +49,7 @@ class SealedPlan:
         target: what the departments were to be brought to.
         every: all departments were meant, so that one more is something new.
         departments: the group of each.
+        ways_back: what was known of going back over each of the steps, for whoever reads the file.
     """
 
     created_at: str
@@ -57,6 +59,7 @@ class SealedPlan:
     target: str
     every: bool
     departments: Mapping[Department, SealedGroup]
+    ways_back: Mapping[str, WayBack] = field(default_factory=dict)
 
 
 def write(path: Path, plan: SealedPlan) -> None:
@@ -165,6 +168,7 @@ def _document(plan: SealedPlan) -> dict[str, Any]:
         "direction": "upgrade",
         "target": plan.target,
         "wanted": "all" if plan.every else "named",
+        "ways_back": [{"revision": revision, **way_json(way)} for revision, way in plan.ways_back.items()],
         "departments": [
             {"department_id": department.id, "start": list(group.start), "group": groups.index(group) + 1}
             for department, group in plan.departments.items()

@@ -32,10 +32,12 @@ class Confirmation:
     Attributes:
         given: somebody said so for this department.
         hint: how to say so, shown when a step is refused.
+        accepted: the tables and columns that may be lost anyway, since the step was named that loses them.
     """
 
     given: bool
     hint: str
+    accepted: frozenset[tuple[str, str | None]] = frozenset()
 
 
 def run_plan(  # noqa: PLR0913 - what a department's migration is made of
@@ -77,7 +79,7 @@ def _attempt(
         refuse_collateral(department, plan, confirmation)
         if not confirmation.given and losses.may_lose_rows(plan.script(department)):
             rehearsal = _rehearsal(connection, batch, plan)
-            losses.refuse_losses(connection, department, plan, rehearsal, confirmation.hint)
+            losses.refuse_losses(connection, department, plan, rehearsal, confirmation.hint, confirmation.accepted)
         with references_met(connection, department, plan, batch.what):
             batches.execute(connection, batch, plan)
 

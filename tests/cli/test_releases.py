@@ -44,7 +44,7 @@ def hr(database: Database) -> Database:
 @pytest.fixture
 def broken(fleet: Database, command: Run) -> Database:
     """Three departments one step behind; the second cannot take the step, since something stands in its way."""
-    assert command("downgrade", "--all", "--to", "-1").status == 0
+    assert command("downgrade", "--all", "--to", "-1", "--lossy", HEAD).status == 0
     with fleet.connect() as connection:
         connection.execute("CREATE VIEW legal_tenant.conversation_history_archive AS SELECT 1 AS x")
     return fleet
@@ -69,7 +69,7 @@ def test_upgrade_of_all_tells_each_department(fleet: Database, command: Run) -> 
 
 
 def test_upgrade_of_one_leaves_the_others(fleet: Database, command: Run) -> None:
-    command("downgrade", "--all", "--to", "-1")
+    command("downgrade", "--all", "--to", "-1", "--lossy", HEAD)
 
     done = command("upgrade", "legal")
 
@@ -177,7 +177,7 @@ def test_upgrade_to_a_revision(hr: Database, command: Run) -> None:
 
 
 def test_downgrade_of_all(fleet: Database, command: Run) -> None:
-    done = command("downgrade", "--all", "--to", "-1")
+    done = command("downgrade", "--all", "--to", "-1", "--lossy", HEAD)
 
     assert (done.status, done.stderr) == (0, "")
     assert [line.split(" (")[0] for line in done.stdout.splitlines()] == [

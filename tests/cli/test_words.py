@@ -25,6 +25,7 @@ COMMANDS = [
     ("status",),
     ("history",),
     ("revision",),
+    ("revision", "check"),
     ("grant",),
     ("revoke",),
     ("grants",),
@@ -45,6 +46,7 @@ def test_every_command_is_listed_here() -> None:
     registered = [f"{command.name}" for command in app.registered_commands]
     for group in app.registered_groups:
         assert group.typer_instance is not None
+        registered += [f"{group.name}"] if group.typer_instance.info.invoke_without_command is True else []
         registered += [
             f"{group.name} {command.name or getattr(command.callback, '__name__', '')}"
             for command in group.typer_instance.registered_commands

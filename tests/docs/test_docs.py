@@ -128,7 +128,7 @@ def test_pages_do_show_commands() -> None:
 
 
 def _commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if not hasattr(command, "commands"):
+    if not hasattr(command, "commands") or (command.invoke_without_command and path != "fedschema"):
         yield path, command
     for name, subcommand in getattr(command, "commands", {}).items():
         yield from _commands(subcommand, f"{path} {name}")

@@ -308,8 +308,8 @@ def test_programs_of_the_servers_version_are_preferred(tmp_path: Path, monkeypat
     programs.mkdir(parents=True)
     (programs / "initdb").touch()
 
-    assert lender._programs(15) == programs
-    assert lender._programs(16) is None
+    assert lender.programs(15) == programs
+    assert lender.programs(16) is None
 
 
 def test_locks_after_a_statement_that_only_the_server_understands_are_unknown(

@@ -72,7 +72,18 @@ def test_wheel_holds_the_package_the_project_and_nothing_else(wheel: Path) -> No
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
 
     assert held == wanted
-    assert {Path(name).suffix for name in held} == {".py", ".j2", ".ini", ".mako", ".md", ".sh", ".txt", ".typed", ""}
+    assert {Path(name).suffix for name in held} == {
+        ".py",
+        ".j2",
+        ".ini",
+        ".json",
+        ".mako",
+        ".md",
+        ".sh",
+        ".txt",
+        ".typed",
+        "",
+    }
     assert {name for name in held if not Path(name).suffix} == {"fedschema/skeleton/gitignore"}
 
 

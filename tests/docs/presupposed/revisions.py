@@ -134,7 +134,7 @@ _ROLL_BACK = Preparation(
     before=[*_MEETINGS_REVISION, *departments("hr", "sales")],
     later={
         "fedschema downgrade hr --to -1": _UPGRADED,
-        "fedschema downgrade --all --to tenant_0007_retention": [
+        "fedschema downgrade --all --to tenant_0007_retention --lossy tenant_0008_meetings": [
             *_UPGRADED,
             sql("HR", "INSERT INTO meeting_notes (note) VALUES ('n');"),
         ],
