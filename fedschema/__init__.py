@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fedschema.addresses import conninfo_of
+    from fedschema.adoption import Adoption, Wish
+    from fedschema.adoption import adopt as adopt_department
     from fedschema.audit import attempts
     from fedschema.compiler import Compiler
     from fedschema.department import Department
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Adoption",
     "Compiler",
     "Department",
     "Direction",
@@ -63,8 +66,10 @@ __all__ = [
     "Settings",
     "Sharing",
     "Validation",
+    "Wish",
     "add_department",
     "add_gateway",
+    "adopt_department",
     "attempts",
     "conninfo_of",
     "drop_department",
@@ -88,6 +93,7 @@ __all__ = [
 ]
 
 _PLACES = {
+    "Adoption": "adoption:Adoption",
     "Compiler": "compiler:Compiler",
     "Department": "department:Department",
     "Direction": "releases:Direction",
@@ -104,7 +110,9 @@ _PLACES = {
     "Settings": "settings:Settings",
     "Sharing": "sharing:Sharing",
     "Validation": "validation:Validation",
+    "Wish": "adoption:Wish",
     "add_department": "tenancy:add",
+    "adopt_department": "adoption:adopt",
     "add_gateway": "gateways:add",
     "attempts": "audit:attempts",
     "conninfo_of": "addresses:conninfo_of",

@@ -18,7 +18,7 @@ from fedschema.connections import BECOME_OWNER, cancel, translate
 from fedschema.department import Department
 from fedschema.errors import FedschemaError
 from fedschema.plans import Plan, PlanStep
-from fedschema.rendering import Templates, quote_literal
+from fedschema.rendering import Templates, quote_identifier, quote_literal
 
 _SECRET = re.compile(r"(PASSWORD\s+)'[^']*'", re.IGNORECASE)
 
@@ -68,6 +68,18 @@ def migration(department: Department, plan: Plan) -> Batch:
     direction = plan.steps[0].direction if plan.steps else "upgrade"
     return Batch(
         f"{direction} of department {department}", "\n".join((begin, plan.script(department), _end(department)))
+    )
+
+
+def adoption(templates: Templates, department: Department, plan: Plan) -> Batch:
+    """Return what stamps a schema that becomes a department, and puts it into service.
+
+    What its version table said before is forgotten, so that the history has all that it says.
+    """
+    forget = f"DELETE FROM {quote_identifier(department.schema)}.alembic_version;\n"  # noqa: S608 - quoted
+    activate = templates.render("tenant/department/activate", department=department)
+    return Batch(
+        f"adopting department {department}", "\n".join((forget, plan.script(department), _end(department), activate))
     )
 
 

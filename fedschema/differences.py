@@ -47,6 +47,13 @@ class Difference:
             if wanted.get(key) != found.get(key)
         }
 
+    @property
+    def matters(self) -> bool:
+        """It changes what the department holds, keeps out or lets in, or what a revision would meet."""
+        if self.thing.kind == "comment":
+            return False
+        return self.fault is not Fault.CHANGED or not self.changes.keys() <= _TUNING.get(self.thing.kind, frozenset())
+
     def __str__(self) -> str:
         """Say it in one line: ``index idx_x on contacts is missing``."""
         match self.fault:
@@ -57,6 +64,14 @@ class Difference:
             case Fault.CHANGED:
                 changes = (_said(key, *both) for key, both in self.changes.items())
                 return f"{self.thing}: {'; '.join(changes)}"
+
+
+#: How a thing is kept and not what it is: whoever runs the server may see to that.
+_TUNING: Mapping[str, frozenset[str]] = {
+    "table": frozenset({"options", "replica identity"}),
+    "column": frozenset({"options", "storage", "compression", "statistics"}),
+    "index": frozenset({"clustered"}),
+}
 
 
 def _said(key: str, wanted: object, found: object) -> str:

@@ -257,24 +257,33 @@ def repair(conninfo: str, compiler: Compiler, before: Drift) -> Drift:
             Pace().apply(connection)
             connection.execute("CALL federation.begin_migration(%s, %s::text[])", (department.id, list(heads)))
             with met(connection, department, what):
-                left = _mend(connection, compiler, department, pattern.description(department))
+                left = mend(connection, compiler, department, pattern.description(department))
             taken = inspection.fingerprints(connection, compiler.templates, [department])[department]
     return Drift(department, before.position, heads, taken, tuple(left))
 
 
-def _mend(
+def mend(
     connection: psycopg.Connection, compiler: Compiler, department: Department, wanted: Description
 ) -> list[Difference]:
     """Run what is safe, again and again while something gets done, and return what is left.
 
     One thing stands on another in more ways than an order of kinds could know, so what fails is tried again after the
     others; and what a repair brings with it, as the privileges of a new function, is repaired next.
+
+    Args:
+        connection: inside an owner's transaction, with the department held.
+        compiler: the project.
+        department: which one.
+        wanted: how it should be.
+
+    Raises:
+        StatementFailed, LockTimeout, …: something that is safe cannot be run; the transaction has to be rolled back.
     """
     done = 0
     for _ in range(_PASSES):
         found = inspection.descriptions(connection, compiler.templates, [department])[department]
         differences = compare(wanted, found)
-        ran, failure = _pass(connection, department, plan_repairs(department, differences))
+        ran, failure = run_safe(connection, department, plan_repairs(department, differences))
         done += ran
         if not ran:
             break
@@ -285,7 +294,7 @@ def _mend(
     return differences
 
 
-def _pass(
+def run_safe(
     connection: psycopg.Connection, department: Department, repairs: Sequence[Repair]
 ) -> tuple[int, FedschemaError | None]:
     """Run each safe repair by itself, and return how many statements were run, and why the first that failed did."""

@@ -9,7 +9,7 @@ import psycopg
 
 from fedschema import positions, registry
 from fedschema.compiler import Compiler
-from fedschema.connections import connect, owner_transaction
+from fedschema.connections import connect, owner_transaction, translated
 from fedschema.department import Department
 from fedschema.errors import FedschemaError, NoRoom
 from fedschema.fleet.contracts import held_back, require_everybody
@@ -128,8 +128,9 @@ def run_of(  # noqa: PLR0913, PLR0917 - what a run is made of
     """
     if release.direction is Direction.UPGRADE:
         _refuse_contracts(connection, compiler, plans.values())
-    sizes = _sizes(connection, list(plans)) if release.canaries else {}
-    jobs = _jobs(connection, release.jobs, len(plans))
+    with translated("looking what the server has room for"):
+        sizes = _sizes(connection, list(plans)) if release.canaries else {}
+        jobs = _jobs(connection, release.jobs, len(plans))
     return Run(reach, compiler, release, departments, plans, sizes, jobs)
 
 

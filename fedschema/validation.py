@@ -120,7 +120,8 @@ def _drifted(found: Iterable[Drift], holes: Sequence[Hole]) -> list[Hole]:
         Hole(SCHEMA_CHECK.name, None, one.department.id, str(difference.thing), _said(difference), None)
         for one in found
         for difference in one.differences
-        if not difference.part_of_missing
+        if difference.matters
+        and not difference.part_of_missing
         and not _is_judged_elsewhere(difference)
         and not any(target == one.department.id and _says(what, difference.thing) for target, what in told)
     ]

@@ -102,11 +102,12 @@ def _show_group(alike: Sequence[Drift]) -> None:
     for one in first.repairs:
         if not one.difference.part_of_missing:
             output.say(output.printable(f"{names}{more}: {one.difference}"))
-        for line in _mend(one.answer):
+        for line in mend_lines(one.answer):
             output.say(f"  {output.printable(line)}")
 
 
-def _mend(answer: Answer) -> list[str]:
+def mend_lines(answer: Answer) -> list[str]:
+    """Say what can be done about a difference, a line each."""
     label = "to repair it" if answer.safe else "by hand"
     reason = [f"not repaired: {answer.reason}"] if not answer.safe else []
     statements = [f"{label}: {' '.join(statement.split())};" for statement in answer.statements]
@@ -124,7 +125,7 @@ def _as_json(found: Sequence[Drift], failures: Mapping[Department, FedschemaErro
                 "revision": one.position.revision,
                 "branch_revision": one.position.branch_revision,
                 "fingerprint": one.fingerprint,
-                "differences": [_difference(repair.difference, repair.answer) for repair in one.repairs],
+                "differences": [difference_json(repair.difference, repair.answer) for repair in one.repairs],
                 "error": output.error_document(failures.get(one.department) or one.problem),
             }
             for one in found
@@ -132,7 +133,8 @@ def _as_json(found: Sequence[Drift], failures: Mapping[Department, FedschemaErro
     }
 
 
-def _difference(difference: Difference, answer: Answer) -> dict[str, Any]:
+def difference_json(difference: Difference, answer: Answer) -> dict[str, Any]:
+    """Return a difference as JSON has it, with what mends it."""
     return {
         "kind": difference.thing.kind,
         "object": difference.thing.name,

@@ -18,14 +18,16 @@ from fedschema.cli.passwords import NewPasswordFileOption, PasswordStdinOption, 
 from fedschema.cli.releases import department_json, revision_text
 from fedschema.cli.session import DepartmentId, JsonOption, YesOption, session_of
 from fedschema.cli.tenant_add import EmailOption, NameOption, add, new_department
+from fedschema.cli.tenant_adopt import adopt
 from fedschema.department import Department
 from fedschema.errors import UsageError
 from fedschema.policies import PolicyType
 from fedschema.tenancy import DepartmentDetails
 
-app = typer.Typer(no_args_is_help=True, help="Departments: add, list, show, generate their SQL, drop.")
+app = typer.Typer(no_args_is_help=True, help="Departments: add, adopt, list, show, generate their SQL, drop.")
 
 app.command()(add)
+app.command()(adopt)
 
 
 @app.command("list")

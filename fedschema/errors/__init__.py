@@ -25,6 +25,8 @@ from fedschema.errors.control_plane import (
     DepartmentsTaken,
     DepartmentVanished,
     NameTaken,
+    NotAdoptable,
+    NothingToAdopt,
     RoleInUse,
 )
 from fedschema.errors.foresight import (
@@ -179,9 +181,11 @@ __all__ = [
     "NeedsConfirmation",
     "NoRoom",
     "NoWayBack",
+    "NotAdoptable",
     "NotRehearsable",
     "NotReleasable",
     "NotShareable",
+    "NothingToAdopt",
     "OperationError",
     "PlanMoved",
     "PlanUnsealable",

@@ -54,6 +54,27 @@ class DepartmentExists(OperationError):
     code = "department_exists"
 
 
+class NothingToAdopt(OperationError):
+    """A schema was to become a department, and is not there."""
+
+    code = "nothing_to_adopt"
+
+    def __init__(self, department: str, schema: str) -> None:
+        super().__init__(
+            f"there is no schema {schema} to adopt; nothing was changed",
+            f"fedschema tenant adopt {department} --schema NAME, or to make one: fedschema tenant add {department}",
+        )
+
+
+class NotAdoptable(OperationError):
+    """A schema is not what a department would be, or would stand open as one; nothing was changed."""
+
+    code = "not_adoptable"
+
+    def __init__(self, department: str, reason: str, hint: str) -> None:
+        super().__init__(f"department {department} cannot be adopted: {reason}; nothing was changed", hint)
+
+
 class DepartmentsTaken(OperationError):
     """Some of many departments cannot be made, since they or their names are there; nothing was changed.
 

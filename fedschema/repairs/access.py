@@ -33,7 +33,9 @@ def privilege(place: Place) -> Answer:
     target = f"{_KEYWORDS[what]} {place.part('table') if what == 'schema' else place.table}"
     statements = []
     if place.fault is not Fault.MISSING:
-        statements.append(f"REVOKE ALL ON {target} FROM {who}")
+        # What somebody passed on goes with the right to: only its giver could take it away by itself.
+        passed = _GRANTABLE in str((place.difference.found or {}).get("granted"))
+        statements.append(f"REVOKE ALL ON {target} FROM {who}{' CASCADE' if passed else ''}")
     if place.fault is not Fault.FOREIGN:
         granted = str(place.wanted["granted"]).split(", ")
         plain = [name for name in granted if not name.endswith(_GRANTABLE)]

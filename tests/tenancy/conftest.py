@@ -65,6 +65,13 @@ def spawn(database: Database) -> Iterator[Spawn]:
 @pytest.fixture
 def fork(database: Database) -> Iterator[Callable[..., int]]:
     """Start `fedschema …` on the test's database in a process that costs no start of Python; return its id."""
+    with forking(database) as start:
+        yield start
+
+
+@contextmanager
+def forking(database: Database) -> Iterator[Callable[..., int]]:
+    """Give what starts `fedschema …` on a database in processes that are there to be killed."""
     environment = {**os.environ, "FEDSCHEMA_DATABASE_URL": database.url}
     nursery = subprocess.Popen(
         [sys.executable, "-m", "tests.tenancy.nursery"],
@@ -84,8 +91,10 @@ def fork(database: Database) -> Iterator[Callable[..., int]]:
         requests.flush()
         return int(answers.readline())
 
-    yield start
-    nursery.communicate(timeout=30)
+    try:
+        yield start
+    finally:
+        nursery.communicate(timeout=30)
 
 
 def as_operator(database: Database) -> str:

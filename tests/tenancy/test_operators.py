@@ -11,9 +11,12 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
+from fedschema.compiler import Compiler
+from fedschema.department import Department
 from fedschema.embedded.throwaway import ThrowawayServer
+from tests.adoption.made_by_hand import by_hand
 from tests.cli.typing_in import type_in
-from tests.conftest import ROOT, Finished
+from tests.conftest import PROJECT, ROOT, Finished
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,33 @@ def test_second_operator_adds_and_drops(colleague: Operator) -> None:
     ):
         done = colleague.types(*typed)
         assert done.status == 0, (typed, done.stderr)
+
+
+def test_operator_without_superuser_adopts_what_is_its_own_alone(founder: Operator) -> None:
+    """It has made the schema, and the role; a table that a superuser made it cannot hand over."""
+    assert founder.types("init").status == 0
+    script = by_hand(Compiler(PROJECT), Department("hr"))
+    with psycopg.connect(founder.server.url("fleet"), autocommit=True) as connection:
+        connection.execute("GRANT USAGE ON SCHEMA federation TO founder")  # so that its policies can name our function
+        with psycopg.connect(founder.url, autocommit=True) as maker:
+            maker.execute(script.encode())
+        connection.execute("REVOKE USAGE ON SCHEMA federation FROM founder")
+        connection.execute("ALTER TABLE hr_tenant.contacts OWNER TO postgres")
+        refused = founder.types("tenant", "adopt", "hr")
+        connection.execute("ALTER TABLE hr_tenant.contacts OWNER TO founder")
+
+    assert refused.status == 1
+    assert refused.stderr.startswith(
+        "error: too few privileges for adopting department hr: must be owner of table contacts"
+    )
+    for typed in (
+        ("tenant", "adopt", "hr"),
+        ("validate", "hr", "--probe"),
+        ("drift", "hr"),
+        ("tenant", "drop", "hr", "--yes"),
+    ):
+        done = founder.types(*typed)
+        assert done.status == 0, (typed, done.stdout, done.stderr)
 
 
 def test_history_names_the_login_and_not_the_owner_role(colleague: Operator) -> None:

@@ -41,6 +41,21 @@ _ADD_A_DEPARTMENT = Preparation(
     unordered=frozenset({_ADD_FROM}),
 )
 
+_ADOPT = Preparation(
+    before=[
+        "fedschema init",
+        'fedschema tenant sql hr | grep -Ev "^(CALL|UPDATE) federation|^SET LOCAL ROLE" | psql -q "$ADMIN"',
+        sql(
+            "ADMIN",
+            "DROP TABLE hr_tenant.alembic_version; COMMENT ON TABLE hr_tenant.contacts IS 'people';"
+            "ALTER TABLE hr_tenant.api_keys NO FORCE ROW LEVEL SECURITY;"
+            "GRANT SELECT ON hr_tenant.email_logs TO PUBLIC;"
+            "CREATE SCHEMA old_legal;",
+        ),
+    ],
+    unlike=frozenset({"fedschema tenant adopt legal --schema old_legal --dry-run"}),
+)
+
 _ADMINISTRATORS = Preparation(before=departments("hr"))
 
 _OLD_GENERATOR = Preparation(
@@ -95,6 +110,7 @@ _OWN_SERVER = Preparation(
 
 PAGES = {
     "docs/how-to/add-a-department.md": _ADD_A_DEPARTMENT,
+    "docs/how-to/adopt-a-schema.md": _ADOPT,
     "docs/how-to/administrators-and-passwords.md": _ADMINISTRATORS,
     "docs/how-to/coming-from-the-old-generator.md": _OLD_GENERATOR,
     "docs/how-to/generate-sql-without-applying.md": _GENERATE_SQL,
