@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from fedschema.errors import InvalidMoment
+from fedschema.errors import InvalidMoment, InvalidPeriod
 
 _SPAN = re.compile(r"(\d{1,5})\s*([mhdwy])", re.ASCII)
 #: Python knows no later year, and PostgreSQL's answer could not be read.
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
+_PERIOD = re.compile(r"0*([1-9]\d{0,5})\s*(d|w|mo|y)", re.ASCII)
+#: What PostgreSQL calls a unit of a period, and how many of it there may be at most: a hundred years.
+_PERIOD_UNITS = {"d": ("days", 36525), "w": ("weeks", 5217), "mo": ("months", 1200), "y": ("years", 100)}
 _LENGTH = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h)?", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _LONGEST_SECONDS = 86400.0
@@ -45,6 +48,29 @@ def parse_seconds(text: str) -> float:
     if not 0 < seconds <= _LONGEST_SECONDS:
         raise InvalidMoment(text, "a length of time up to a day, such as 500ms, 5s or 2m", "for example: 5s")
     return seconds
+
+
+def parse_period(text: str) -> str | None:
+    """Read how long rows are kept: a number and d(ays), w(eeks), mo(nths) or y(ears), or ``never`` for ever.
+
+    Months and years are the calendar's. An ``m`` is refused: minutes elsewhere, it would be meant as months here.
+
+    Returns:
+        an interval as PostgreSQL reads it; None when rows are never to go.
+
+    Raises:
+        InvalidPeriod
+    """
+    typed = text.strip().lower()
+    if typed == "never":
+        return None
+    found = _PERIOD.fullmatch(typed)
+    if not found:
+        raise InvalidPeriod(text)
+    unit, most = _PERIOD_UNITS[found[2]]
+    if int(found[1]) > most:
+        raise InvalidPeriod(text, "a period is at most 100 years", "to keep rows for good: never")
+    return f"{found[1]} {unit}"
 
 
 def parse_past(text: str, now: datetime) -> datetime:

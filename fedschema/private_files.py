@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 
 class Unusable(Exception):
@@ -59,16 +62,24 @@ def decoded(content: bytes, at_most: int) -> str:
 
 
 def create(path: Path, text: str) -> None:
-    """Make a file of mode 0600 that holds one line; it has all of it from the moment that it has its name.
+    """Make a file of mode 0600 that holds one line; see `making`."""
+    with making(path) as file:
+        file.write(f"{text}\n".encode())
 
-    It is on the disk when this returns: what is written may be the only key to what comes after.
+
+@contextmanager
+def making(path: Path) -> Iterator[IO[bytes]]:
+    """Make a file of mode 0600 of what is written inside; it has all of it from the moment that it has its name.
+
+    It is on the disk when this ends: what is written may be the only key to what comes after. When what is done inside
+    fails, nothing is left.
 
     Raises:
         FileExistsError: something is there already.
         OSError: it cannot be written.
     """
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", newline="") as file:
-        file.write(f"{text}\n")
+    with tempfile.NamedTemporaryFile("wb", dir=path.parent) as file:
+        yield file
         file.flush()
         os.fsync(file.fileno())
         path.hardlink_to(file.name)

@@ -11,7 +11,7 @@ from fedschema import positions, registry
 from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction, translated
 from fedschema.department import Department
-from fedschema.errors import FedschemaError, NoRoom
+from fedschema.errors import FedschemaError
 from fedschema.fleet.contracts import held_back, require_everybody
 from fedschema.fleet.going_back import GoingBack
 from fedschema.fleet.release import Ask, Direction, OnError, Outcome, Release, Result
@@ -21,7 +21,7 @@ from fedschema.positions import Position, position_of
 from fedschema.reach import Reach
 from fedschema.registry import MigrationRecord
 from fedschema.versions import Heads
-from fedschema.workers import Halt
+from fedschema.workers import Halt, jobs_for
 
 __all__ = [
     "Ask",
@@ -39,11 +39,6 @@ __all__ = [
     "run_of",
     "status",
 ]
-
-#: Four connections give nearly all the gain there is on a few cores (measured: docs/explanation/performance.md).
-_MOST_JOBS = 4
-#: A connection is opened for no fewer departments than this: with few, one after another is as fast, and in order.
-_DEPARTMENTS_A_JOB = 8
 
 
 def migrate(  # noqa: PLR0913 - what a release is made of
@@ -130,7 +125,7 @@ def run_of(  # noqa: PLR0913, PLR0917 - what a run is made of
         _refuse_contracts(connection, compiler, plans.values())
     with translated("looking what the server has room for"):
         sizes = _sizes(connection, list(plans)) if release.canaries else {}
-        jobs = _jobs(connection, release.jobs, len(plans))
+        jobs = jobs_for(connection, release.jobs, len(plans))
     return Run(reach, compiler, release, departments, plans, sizes, jobs)
 
 
@@ -149,25 +144,6 @@ def _refuse_contracts(
         return
     with owner_transaction(connection, "reading where departments are"):
         require_everybody(connection, compiler, contracts)
-
-
-def _jobs(connection: psycopg.Connection, wanted: int | None, departments: int) -> int:
-    """Return how many connections to work over: what was asked for, or what is of use and leaves room for others.
-
-    Raises:
-        NoRoom: more were asked for than there is room for.
-    """
-    row = connection.execute(
-        """
-        SELECT current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
-            - (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend')
-        """
-    ).fetchone()
-    assert row is not None  # noqa: S101 - the query always gives one row
-    left = max(1, int(row[0]) + 1)  # this connection is closed before the others open
-    if wanted is not None and wanted > left:
-        raise NoRoom(wanted, left)
-    return wanted or max(1, min(_MOST_JOBS, left // 2, departments // _DEPARTMENTS_A_JOB))
 
 
 def _sizes(connection: psycopg.Connection, departments: Sequence[Department]) -> dict[Department, int]:

@@ -17,13 +17,36 @@ from typing import Generic, TypeVar
 import psycopg
 
 from fedschema.connections import cancel, connect
-from fedschema.errors import FedschemaError
+from fedschema.errors import FedschemaError, NoRoom
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
 #: A cancellation that comes between two statements is forgotten by the server, so it is told again, seconds.
 CANCEL_AGAIN = 0.1
+#: Four connections give nearly all the gain there is on a few cores (measured: docs/explanation/performance.md).
+_MOST_JOBS = 4
+#: A connection is opened for no fewer departments than this: with few, one after another is as fast, and in order.
+_DEPARTMENTS_A_JOB = 8
+
+
+def jobs_for(connection: psycopg.Connection, wanted: int | None, departments: int) -> int:
+    """Return how many connections to work over: what was asked for, or what is of use and leaves room for others.
+
+    Raises:
+        NoRoom: more were asked for than there is room for.
+    """
+    row = connection.execute(
+        """
+        SELECT current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
+            - (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend')
+        """
+    ).fetchone()
+    assert row is not None  # noqa: S101 - the query always gives one row
+    left = max(1, int(row[0]) + 1)  # this connection is closed before the others open
+    if wanted is not None and wanted > left:
+        raise NoRoom(wanted, left)
+    return wanted or max(1, min(_MOST_JOBS, left // 2, departments // _DEPARTMENTS_A_JOB))
 
 
 def cancel_until(ended: Callable[[], bool], running: Callable[[], Iterable[psycopg.Connection]]) -> None:

@@ -22,6 +22,7 @@ from fedschema.cli import (
     new,
     output,
     releases,
+    retention,
     revision,
     secret,
     server,
@@ -125,4 +126,5 @@ app.add_typer(tenant.app, name="tenant")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(admin.app, name="admin")
 app.add_typer(secret.app, name="secret")
+app.add_typer(retention.app, name="retention")
 app.add_typer(server.app, name="server")

@@ -68,6 +68,13 @@ from fedschema.errors.projects import (
     ProjectNotWritten,
     TemplateMissing,
 )
+from fedschema.errors.retention import (
+    ExportFailed,
+    InvalidPeriod,
+    NotExpirable,
+    NotSchedulable,
+    TableMissing,
+)
 from fedschema.errors.rollback import (
     InvalidDowngradeRecord,
     LossyStep,
@@ -148,6 +155,7 @@ __all__ = [
     "DepartmentsTaken",
     "DirectUrlElsewhere",
     "DirectoryUnsuitable",
+    "ExportFailed",
     "FedschemaError",
     "FileInTheWay",
     "ForeignRevision",
@@ -162,6 +170,7 @@ __all__ = [
     "InvalidLogin",
     "InvalidMoment",
     "InvalidPassword",
+    "InvalidPeriod",
     "InvalidPlanFile",
     "InvalidRevisionId",
     "InvalidRevisionMessage",
@@ -182,8 +191,10 @@ __all__ = [
     "NoRoom",
     "NoWayBack",
     "NotAdoptable",
+    "NotExpirable",
     "NotRehearsable",
     "NotReleasable",
+    "NotSchedulable",
     "NotShareable",
     "NothingToAdopt",
     "OperationError",
@@ -206,6 +217,7 @@ __all__ = [
     "SessionsRemain",
     "StatementFailed",
     "StatementTimeout",
+    "TableMissing",
     "TemplateMissing",
     "UnknownDepartment",
     "UnknownEntitlement",

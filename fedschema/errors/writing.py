@@ -39,8 +39,8 @@ class FileInTheWay(UsageError):
 
     code = "file_in_the_way"
 
-    def __init__(self, path: str) -> None:
-        super().__init__(f"{path} is there already; nothing was written", "say it in other words, or name it: --rev-id")
+    def __init__(self, path: str, hint: str = "say it in other words, or name it: --rev-id") -> None:
+        super().__init__(f"{path} is there already; nothing was written", hint)
 
 
 class ProjectReadOnly(OperationError):

@@ -364,7 +364,7 @@ def test_control_plane_that_is_behind(refuse_each: RefuseEach, database: Databas
 
     for words, refusal in refuse_each(COMMANDS):
         assert (refusal.status, refusal.code) == (1, "control_plane_behind"), words
-        assert "federation_0001_control_plane" in refusal.message
+        assert "federation_0002_retention" in refusal.message
         assert refusal.hint == "fedschema init"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.cli.conftest import Inventory, JsonOf
 from tests.conftest import Database, Run
 
-REVISION = "federation_0001_control_plane"
+FIRST, REVISION = "federation_0001_control_plane", "federation_0002_retention"
 
 
 def test_first_time_makes_the_control_plane_and_says_what_comes_next(blank_database: Database, command: Run) -> None:
@@ -29,7 +29,7 @@ def test_document_says_what_was_applied(blank_database: Database, json_of: JsonO
     first = json_of("init", url=blank_database.url)
     second = json_of("init", url=blank_database.url)
 
-    assert first == {"revision": REVISION, "before": None, "applied": [REVISION], "durable_audit": False}
+    assert first == {"revision": REVISION, "before": None, "applied": [FIRST, REVISION], "durable_audit": False}
     assert second == {"revision": REVISION, "before": REVISION, "applied": [], "durable_audit": False}
 
 

@@ -36,9 +36,10 @@ COMMANDS = [
     *(("gateway", name) for name in ("add", "list", "rotate", "remove")),
     *(("admin", name) for name in ("create", "list", "rotate", "remove")),
     *(("secret", name) for name in ("set", "get", "list", "remove", "rotate-key")),
+    *(("retention", name) for name in ("set", "list", "show", "run", "export", "schedule")),
     *(("server", name) for name in ("start", "stop", "status", "url")),
 ]
-GROUPS = [(), ("tenant",), ("gateway",), ("admin",), ("secret",), ("server",)]
+GROUPS = [(), ("tenant",), ("gateway",), ("admin",), ("secret",), ("retention",), ("server",)]
 COLOUR = re.compile(r"\x1b\[")
 
 

@@ -98,8 +98,8 @@ def test_first_revision_of_a_branch_has_a_base_of_its_own(write: Command, copied
 def test_control_plane_has_a_lineage_of_its_own(write: Command) -> None:
     made = written(write("-m", "share case files", "--federation", "--json"))
 
-    assert (made["revision"], made["lineage"]) == ("federation_0002_share_case_files", "federation")
-    assert made["follows"] == "federation_0001_control_plane"
+    assert (made["revision"], made["lineage"]) == ("federation_0003_share_case_files", "federation")
+    assert made["follows"] == "federation_0002_retention"
 
 
 def test_contract_step_names_the_whole_id(write: Command, copied_project: CopiedProject) -> None:
@@ -221,7 +221,7 @@ def test_revision_of_the_control_plane_runs_at_once(
     done = fedschema_command("init", cwd=copied_project.directory)
 
     assert (behind.status, done.status) == (1, 0)
-    assert "federation_0002_share" in done.stdout
+    assert "federation_0003_share" in done.stdout
     replace(database, compiler=copied_project.compiler()).add("hr")
 
 

@@ -55,7 +55,7 @@ def test_project_has_what_comes_with_fedschema_and_nothing_cached(new: New, tmp_
     assert done.status == 0
     assert content(tmp_path / "mine").keys() - shipped().keys() == {"README.md", ".gitignore"}
     assert content(tmp_path / "mine").items() >= shipped().items()
-    assert done.stdout.startswith("project made in mine: 8 revisions, ")
+    assert done.stdout.startswith("project made in mine: 9 revisions, ")
     assert done.stderr == "next: cd mine && fedschema init\n"
 
 

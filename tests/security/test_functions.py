@@ -61,6 +61,12 @@ CALLS = [
     "SELECT * FROM federation.search_query('x')",
     "SELECT * FROM federation.passage('x', ARRAY['x'])",
     "SELECT * FROM federation.require_live_department('hr')",
+    "SELECT * FROM federation.retention_of('hr')",
+    "SELECT federation.retention_guards('hr_tenant.contacts', NULL)",
+    "SELECT * FROM federation.expire_rows('sales', 'conversation_history', 10, NULL)",
+    "SELECT federation.count_expired('sales', 'conversation_history')",
+    "SELECT * FROM federation.expire_audit('security_audit', 10, NULL)",
+    "SELECT federation.count_expired_audit('security_audit')",
     "SELECT * FROM federation.try_as('hr_role', 'SELECT 1')",
     "SELECT * FROM federation.plant_probe_rows('hr')",
     "SELECT * FROM federation.try_across('hr', ARRAY['sales'], ARRAY['contacts'])",
@@ -69,6 +75,8 @@ CALLS = [
     "SELECT federation.record_permission()",
     "SELECT federation.record_entitlement()",
     "SELECT federation.keep_audit()",
+    "SELECT federation.record_retention()",
+    "SELECT federation.forget_retention()",
     "SELECT federation.set_updated_at()",
 ]
 #: What each login may call, and how many rows it gets. Nobody was entitled or granted anything here.
@@ -92,7 +100,15 @@ ALLOWED = {
         "SELECT * FROM federation.passage('x', ARRAY['x'])": 1,
     },
 }
-TRIGGERS = ("canonical_resource()", "record_permission()", "record_entitlement()", "keep_audit()", "set_updated_at()")
+TRIGGERS = (
+    "canonical_resource()",
+    "record_permission()",
+    "record_entitlement()",
+    "keep_audit()",
+    "set_updated_at()",
+    "record_retention()",
+    "forget_retention()",
+)
 
 
 @pytest.mark.parametrize("login", ["hr_role", "sales_role", "gateway", "reader", "operator", "stranger"])
@@ -187,6 +203,12 @@ def test_other_functions_that_somebody_may_call_are_these_alone(root: psycopg.Co
 
 #: What these write into the server's log is not for the client, which could ask for it: client_min_messages = log.
 SILENT = ("federation.admit(text,text,text)", "federation.write_durably(jsonb)")
+#: What these write down as text is to be read again whatever the session's own style.
+STYLED = {
+    "federation.record_retention()": ["IntervalStyle=postgres"],
+    "federation.expire_rows(text,text,integer,text)": ["TimeZone=UTC", "DateStyle=ISO", "IntervalStyle=postgres"],
+    "federation.expire_audit(text,integer,text)": ["TimeZone=UTC", "DateStyle=ISO"],
+}
 
 
 def test_search_path_of_every_function_is_pinned(root: psycopg.Connection) -> None:
@@ -200,7 +222,8 @@ def test_search_path_of_every_function_is_pinned(root: psycopg.Connection) -> No
     ).fetchall()
     assert len(found) > len(DEFINERS)
     others = {name: config for name, config in found if config != ["search_path=pg_catalog, pg_temp"]}
-    assert others == {name: ["search_path=pg_catalog, pg_temp", "client_min_messages=error"] for name in SILENT}
+    more = {name: ["client_min_messages=error"] for name in SILENT} | STYLED
+    assert others == {name: ["search_path=pg_catalog, pg_temp", *settings] for name, settings in more.items()}
 
 
 def test_gate_is_volatile_since_it_has_to_write_what_it_decided(root: psycopg.Connection) -> None:

@@ -44,6 +44,8 @@ CONTROL_PLANE = (
     "oauth_credentials",
     "probes",
     "resources",
+    "retention_periods",
+    "retention_rules",
     "schema_migrations",
     "security_audit",
 )
@@ -68,6 +70,8 @@ READABLE = (
     "departments",
     "gateway_entitlements",
     "resources",
+    "retention_periods",
+    "retention_rules",
     "schema_migrations",
     "security_audit",
 )

@@ -69,6 +69,26 @@ _OLD_GENERATOR = Preparation(
     },
 )
 
+_RETENTION = Preparation(
+    before=[
+        *departments("hr", "sales"),
+        sql(
+            "HR",
+            'INSERT INTO conversation_history (session_id, turn_index, speaker, message_text, "timestamp") VALUES'
+            " ('s1', 1, 'user', 'hello', now() - interval '3 years'),"
+            " ('s1', 2, 'agent', 'hello, Ada', now() - interval '3 years'),"
+            " ('s1', 3, 'user', 'goodbye', now() - interval '18 months');"
+            "INSERT INTO email_logs (session_id, recipient_email, subject, created_at)"
+            " VALUES ('s1', 'a@example.com', 'hello', now() - interval '91 days');",
+        ),
+    ],
+    connections={"SELECT session_id, turn_index, speaker, message_text FROM conversation_history_archive;": "HR"},
+    untried={
+        "INSERT INTO federation.retention_rules (table_name, time_column, kept_for) "
+        "VALUES ('meetings', 'created_at', NULL);": "it is a line of a revision's template",
+    },
+)
+
 _GENERATE_SQL = Preparation(before=["fedschema init"], untried={"SET ROLE federation_owner;": _AT_A_TERMINAL})
 
 _SEARCH = Preparation(before=[*departments("hr"), *rows("hr")], connection="HR")
@@ -114,6 +134,7 @@ PAGES = {
     "docs/how-to/administrators-and-passwords.md": _ADMINISTRATORS,
     "docs/how-to/coming-from-the-old-generator.md": _OLD_GENERATOR,
     "docs/how-to/generate-sql-without-applying.md": _GENERATE_SQL,
+    "docs/how-to/run-retention.md": _RETENTION,
     "docs/how-to/run-without-a-superuser.md": _WITHOUT_SUPERUSER,
     "docs/how-to/search-documents.md": _SEARCH,
     "docs/how-to/use-your-own-server.md": _OWN_SERVER,
