@@ -20,7 +20,7 @@ demo: $(VENV)/installed  ## Run the main job on the embedded server
 test: $(VENV)/installed  ## Run the tests, on a server of their own
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
-test-programs: $(VENV)/installed  ## Run the tests that need PgBouncer, psql, plpgsql_check and pg_cron (FEDSCHEMA_TEST_BINDIR)
+test-programs: $(VENV)/installed  ## Run the tests that need PgBouncer, psql, plpgsql_check, pg_cron, Chromium and promtool (FEDSCHEMA_TEST_BINDIR)
 	$(BIN)/python -m pytest tests/programs $(ARGS)
 
 lint: $(VENV)/installed  ## Check style, and the revisions

@@ -120,11 +120,15 @@ def entitlements(conninfo: str, compiler: Compiler) -> tuple[list[Entitlement], 
     """Return who may speak for whom, and the gateways that may speak for nobody: their departments were dropped."""
     with connect(conninfo) as connection, owner_transaction(connection, "reading the gateways"):
         registry.require_control_plane(connection, compiler.blueprint.control_plane)
-        with connection.cursor(row_factory=class_row(Entitlement)) as cursor:
-            found = cursor.execute(
-                """
-                SELECT login_role::text, department_id, granted_by, granted_at
-                FROM federation.gateway_entitlements ORDER BY login_role, department_id NULLS FIRST
-                """
-            ).fetchall()
-        return found, _idle(connection)
+        return read_entitlements(connection), _idle(connection)
+
+
+def read_entitlements(connection: psycopg.Connection) -> list[Entitlement]:
+    """Return who may speak for whom, inside an owner's transaction."""
+    with connection.cursor(row_factory=class_row(Entitlement)) as cursor:
+        return cursor.execute(
+            """
+            SELECT login_role::text, department_id, granted_by, granted_at
+            FROM federation.gateway_entitlements ORDER BY login_role, department_id NULLS FIRST
+            """
+        ).fetchall()

@@ -45,8 +45,14 @@ def read(
     """
     with owner_transaction(connection, "reading where departments are"):
         registry.require_control_plane(connection, compiler.blueprint.control_plane)
-        chosen = registry.live(connection, wanted)
-        found = registry.revisions(connection, [entry.department for entry in chosen])
+        return of(connection, compiler, registry.live(connection, wanted))
+
+
+def of(
+    connection: psycopg.Connection, compiler: Compiler, chosen: Sequence[RegistryEntry]
+) -> list[tuple[Position, Heads]]:
+    """Do as `read` does for live departments whose rows of the registry were read in the same transaction."""
+    found = registry.revisions(connection, [entry.department for entry in chosen])
     return [(position_of(compiler, entry, found[entry.department]), found[entry.department] or ()) for entry in chosen]
 
 

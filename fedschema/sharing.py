@@ -36,6 +36,14 @@ class PermissionType(StrEnum):
     AGGREGATE = "aggregate"
 
 
+class GrantState(StrEnum):
+    """Whether a grant admits anything, as far as the grant goes."""
+
+    IN_FORCE = "in_force"
+    EXPIRED = "expired"
+    DISABLED = "disabled"
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """One row of federation.cross_dept_permissions, by the columns' own names."""
@@ -48,6 +56,12 @@ class Grant:
     granted_by: str
     granted_at: datetime
     expires_at: datetime | None
+
+    def state(self, moment: datetime) -> GrantState:
+        """Say whether it is in force at a moment; one that is disabled stays so, whenever it ends."""
+        if not self.enabled:
+            return GrantState.DISABLED
+        return GrantState.EXPIRED if self.expires_at and self.expires_at <= moment else GrantState.IN_FORCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +185,7 @@ def grants(conninfo: str, compiler: Compiler) -> list[Grant]:
     """Return every grant, also those that are disabled or have expired."""
     with connect(conninfo) as connection, owner_transaction(connection, "reading the grants"):
         registry.require_control_plane(connection, compiler.blueprint.control_plane)
-        return _grants(connection)
+        return read_grants(connection)
 
 
 def resources(conninfo: str, compiler: Compiler) -> list[Resource]:
@@ -181,7 +195,8 @@ def resources(conninfo: str, compiler: Compiler) -> list[Resource]:
         return _resources(connection)
 
 
-def _grants(connection: psycopg.Connection) -> list[Grant]:
+def read_grants(connection: psycopg.Connection) -> list[Grant]:
+    """Do as `grants` does, inside an owner's transaction."""
     order = "ORDER BY source_department_id, target_department_id, permission_type, resource_type"
     with connection.cursor(row_factory=class_row(Grant)) as cursor:
         return cursor.execute(_GRANTS + order).fetchall()

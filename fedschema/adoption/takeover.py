@@ -55,7 +55,7 @@ def hand_over(connection: psycopg.Connection, templates: Templates, wish: Wish) 
         with as_login(connection):
             rename = sql.SQL("ALTER SCHEMA {} RENAME TO {}")
             connection.execute(rename.format(sql.Identifier(wish.found_in), sql.Identifier(schema)))
-    question = templates.render("tenant/adoption/holdings").encode()
+    question = templates.render("adoption/holdings").encode()
     holdings = connection.execute(question, {"schema": schema}).fetchall()
     if holdings:
         with as_login(connection):
@@ -100,7 +100,7 @@ def _role_statements(
     """Return what a department's role is altered by."""
     role = _name(wish.department.role)
     if wish.repair:
-        question = templates.render("tenant/adoption/role_repairs").encode()
+        question = templates.render("adoption/role_repairs").encode()
         for (statement,) in connection.execute(question, {"role": wish.department.role}).fetchall():
             yield str(statement).encode()
     yield sql.SQL("ALTER ROLE {} LOGIN").format(role)

@@ -18,10 +18,13 @@ from fedschema.cli import (
     foresight,
     gateway,
     history,
+    journal,
     lint,
+    metrics,
     new,
     output,
     releases,
+    report,
     retention,
     revision,
     secret,
@@ -30,10 +33,11 @@ from fedschema.cli import (
     tenant,
     validate,
 )
+from fedschema.cli.journal import LogFormat
 from fedschema.cli.session import Session
 from fedschema.errors import UsageError
 
-_GLOBAL_OPTIONS = ("--database-url", "--direct-url", "--config")
+_GLOBAL_OPTIONS = ("--database-url", "--direct-url", "--config", journal.OPTION)
 
 
 class _RootGroup(TyperGroup):
@@ -80,7 +84,7 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
 
 
 @app.callback()
-def root(
+def root(  # noqa: PLR0913 - one argument for each option
     context: typer.Context,
     database_url: Annotated[
         str | None,
@@ -99,11 +103,15 @@ def root(
     ] = None,
     config: Annotated[Path | None, typer.Option("--config", help="The project's alembic.ini.")] = None,
     *,
+    log_format: Annotated[  # noqa: ARG001 - read before anything else is, by main
+        LogFormat, typer.Option(journal.OPTION, help="How what happens is written to stderr.")
+    ] = LogFormat.TEXT,
     version: Annotated[  # noqa: ARG001 - handled by its callback
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """One PostgreSQL schema per department, walled off and migrated together."""
+    journal.name_command(context.invoked_subcommand or "")
     context.obj = Session(config, database_url, direct_url)
 
 
@@ -122,6 +130,8 @@ app.command("audit")(audit.audit)
 app.command("validate")(validate.validate)
 app.command("drift")(drift.drift)
 app.add_typer(revision.app, name="revision")
+app.command("report")(report.report)
+app.command("metrics")(metrics.metrics)
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(admin.app, name="admin")

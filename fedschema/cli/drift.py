@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from fedschema import drift as drifting
-from fedschema.cli import output
+from fedschema.cli import journal, output
 from fedschema.cli.releases import revision_text
 from fedschema.cli.session import DepartmentIds, JsonOption, Session, session_of
 from fedschema.department import Department
@@ -36,6 +36,9 @@ def drift(
     found = drifting.examine(session.conninfo, session.compiler, ids or [])
     if not as_json:
         _show(found)
+    for one in found:
+        outcome = "failed" if one.problem else "differs" if one.differences else "unchanged"
+        journal.record_department(one.department, outcome, None, one.problem, differences=len(one.differences))
     failures: dict[Department, FedschemaError] = {}
     if repair:
         found = [_repaired(session, one, failures, as_json=as_json) for one in found]
@@ -54,7 +57,7 @@ def _repaired(session: Session, before: Drift, failures: dict[Department, Fedsch
     except FedschemaError as error:
         failures[before.department] = error
         if not as_json:
-            output.failure(error.code, error.message, error.hint)
+            output.failure(error.code, error.message, error.hint, department=before.department.id)
         return before
     if not as_json:
         left = (
@@ -69,7 +72,8 @@ def _show(found: Sequence[Drift]) -> None:
     groups: dict[tuple[str, ...], list[Drift]] = defaultdict(list)
     for one in found:
         if one.problem:
-            output.failure(one.problem.code, one.problem.message, one.problem.hint)
+            if not journal.wanted():  # it is there with the others
+                output.failure(one.problem.code, one.problem.message, one.problem.hint)
         elif one.differences:
             groups[_kind_of(one)].append(one)
     for alike in groups.values():

@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from fedschema import intake, passwords, rosters
-from fedschema.cli import output
+from fedschema.cli import journal, output
 from fedschema.cli.interrupts import halting
 from fedschema.cli.passwords import password_for
 from fedschema.cli.progress import note_undone
@@ -88,6 +88,7 @@ def _run(session: Session, found: intake.Intake, options: Intaking, *, as_json: 
             stop_at_failure=options.on_error is not OnError.CONTINUE,
         ):
             results.append(result)
+            journal.record_department(result.department, result.outcome, result.duration_seconds, result.error)
             if not as_json:
                 _show(result)
     return results
@@ -187,7 +188,8 @@ def _show(result: Result) -> None:
     match result.outcome:
         case Outcome.FAILED:
             assert result.error is not None  # noqa: S101 - a failure has a reason
-            output.failure(result.error.code, result.error.message, result.error.hint)
+            if not journal.wanted():  # there it is on record with all that is known of the department
+                output.failure(result.error.code, result.error.message, result.error.hint)
         case Outcome.ADDED:
             output.say(f"{result.department}: added ({result.duration_seconds:.2f} s)")
         case Outcome.UNCHANGED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import itertools
 import queue
 import signal
@@ -30,7 +31,8 @@ class _Listener:
         self._signals = itertools.count()
         self._cancelling = False
         self._asked: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._listen, daemon=True)
+        # In the context of the command, whose journal it writes to.
+        self._thread = threading.Thread(target=contextvars.copy_context().run, args=(self._listen,), daemon=True)
 
     def interrupted(self, number: int, _: FrameType | None) -> None:
         """Handle a signal; another may come before this one is handled, and the two are told apart by their number."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from typer import Abort, Exit, TyperException
 
-from fedschema.cli import output
+from fedschema.cli import journal, output
 from fedschema.cli.app import app
 from fedschema.errors import FedschemaError
 
@@ -24,10 +24,11 @@ def main() -> None:
     """Run what was typed and end the process with its exit status."""
     _prepare_streams()
     status = 1
-    try:
-        status = run(sys.argv[1:])
-    finally:
-        status = _flush(status)
+    with journal.opened(journal.format_of(sys.argv[1:])):
+        try:
+            status = run(sys.argv[1:])
+        finally:
+            status = _flush(status)
     sys.exit(status)
 
 
@@ -62,6 +63,19 @@ def run(arguments: Sequence[str]) -> int:
     Args:
         arguments: what was typed after ``fedschema``.
     """
+    with journal.opened(journal.format_of(arguments)) as opened:
+        try:
+            status = _run(arguments)
+        except Exception as error:
+            if not journal.wanted():
+                raise
+            journal.record_unexpected(error)
+            status = 1
+        journal.record_end(opened, status)
+    return status
+
+
+def _run(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
     try:
         status = app(args=list(arguments), prog_name="fedschema", standalone_mode=False)
@@ -88,7 +102,7 @@ def run(arguments: Sequence[str]) -> int:
 def _show_usage(error: TyperException, *, as_json: bool) -> None:
     """Show what was wrong with the words of a command, with its usage."""
     show = getattr(error, "show", None)
-    if as_json or show is None:
+    if as_json or show is None or journal.wanted():
         output.failure("usage", error.format_message(), "fedschema --help", as_json=as_json)
     else:
         show()

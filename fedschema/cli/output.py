@@ -15,6 +15,8 @@ from uuid import UUID
 
 import typer
 
+from fedschema.cli import journal
+from fedschema.cli.journal import Level
 from fedschema.errors import FedschemaError
 
 _GAP = "  "
@@ -46,18 +48,36 @@ def prompt(text: str) -> None:
 
 def note(text: str) -> None:
     """Print a remark for the person at the terminal."""
+    if journal.wanted():
+        if text:
+            journal.record(Level.INFO, "noted", text)
+        return
     sys.stderr.write(f"{text}\n")
 
 
 def warning(text: str) -> None:
     """Print a warning."""
+    if journal.wanted():
+        journal.record(Level.WARNING, "warned", text)
+        return
     note(f"{_styled('warning:', sys.stderr, fg='yellow', bold=True)} {text}")
 
 
-def failure(code: str, message: str, hint: str | None, *, as_json: bool = False) -> None:
-    """Print what went wrong and what to type next; as JSON, on stdout, when a machine reads."""
+def failure(code: str, message: str, hint: str | None, *, as_json: bool = False, department: str | None = None) -> None:
+    """Print what went wrong and what to type next; as JSON, on stdout, when a machine reads.
+
+    Args:
+        code: the stable name of what went wrong.
+        message: what it was.
+        hint: what to type next.
+        as_json: a machine reads.
+        department: whom it is about, for the journal; people read it in the message.
+    """
     if as_json:
         document({"error": {"code": code, "message": message, "hint": hint}})
+    if journal.wanted():
+        journal.record(Level.ERROR, "failed", message, department=department, error_code=code, hint=hint)
+    if as_json or journal.wanted():
         return
     note(f"{_styled('error:', sys.stderr, fg='red', bold=True)} {message}")
     if hint:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from fedschema import passwords
-from fedschema.cli import output
+from fedschema.cli import journal, output
 from fedschema.errors import ConnectionLost, UsageError
 from fedschema.passwords import Password
 
@@ -35,7 +35,7 @@ def password_for(file: Path | None, *, stdin: bool) -> Iterator[Password]:
     """
     if file and stdin:
         raise UsageError("--password-stdin and --password-file exclude each other", "use one of them")
-    password = passwords.from_file(file) if file else _from_stdin() if stdin else passwords.generate()
+    password = passwords.from_file(file) if file else _from_stdin() if stdin else _generated()
     try:
         yield password
     except (ConnectionLost, KeyboardInterrupt):
@@ -58,7 +58,7 @@ def new_password_for(file: Path | None, *, stdin: bool) -> Iterator[Password]:
     if file and stdin:
         raise UsageError("--password-stdin and --password-file exclude each other", "use one of them")
     if file is None:
-        yield _from_stdin() if stdin else passwords.generate()
+        yield _from_stdin() if stdin else _generated()
         return
     waiting = file.with_name(f"{file.name}.new")
     if waiting.exists():
@@ -100,6 +100,20 @@ def change_password(
     else:
         output.say(f"the password of {login} is changed; what logs in with it needs the new one now")
     tell_password(password, login, as_json=as_json)
+
+
+def _generated() -> Password:
+    """Make a password that will be shown; not where all that is shown is collected.
+
+    Raises:
+        UsageError
+    """
+    if journal.wanted():
+        raise UsageError(
+            "a new password would be shown, and with --log-format json what is shown is collected; nothing was touched",
+            "let it be put into a file: --password-file, or hand one in: --password-stdin",
+        )
+    return passwords.generate()
 
 
 def _from_stdin() -> Password:

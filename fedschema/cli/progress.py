@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fedschema.cli import output
+from fedschema.cli import journal, output
 from fedschema.department import Department
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Bar:
 @contextmanager
 def bar_for(departments: int) -> Iterator[Bar | None]:
     """Give a bar where one is of use: at a terminal, for many departments; else None."""
-    if departments <= _MANY or not sys.stderr.isatty():
+    if departments <= _MANY or not sys.stderr.isatty() or journal.wanted():
         yield None
         return
     from rich.console import Console  # noqa: PLC0415 - only few commands show one

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from fedschema import releases
-from fedschema.cli import output
+from fedschema.cli import journal, output
 from fedschema.cli.confirmation import ask_for_id
 from fedschema.cli.foresight import (
     ApplyOption,
@@ -154,6 +154,10 @@ def _migrate(run: Run, *, as_json: bool) -> None:
     with halting(Halt()) as halt, bar_for(0 if as_json else len(run.departments)) as bar:
         for result in run.results(ask, halt):
             results.append(result)
+            places = {"revision_from": revision_text(result.before), "revision": revision_text(result.after)}
+            journal.record_department(
+                result.department, result.outcome, result.duration_seconds, result.error, **places
+            )
             if bar is not None:
                 bar.advance(failed=result.outcome is Outcome.FAILED)
             elif not as_json:
@@ -192,7 +196,8 @@ def _show(result: Result) -> None:
     match result.outcome:
         case Outcome.FAILED:
             assert result.error is not None  # noqa: S101 - a failure has a reason
-            output.failure(result.error.code, result.error.message, result.error.hint)
+            if not journal.wanted():  # there it is on record with all that is known of the department
+                output.failure(result.error.code, result.error.message, result.error.hint)
         case Outcome.UNCHANGED:
             output.say(f"{result.department}: unchanged, at {after}")
         case Outcome.SKIPPED:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from fedschema.addresses import conninfo_of
-from fedschema.cli import output
+from fedschema.cli import journal, output
 from fedschema.compiler import Compiler
 from fedschema.department import Department
 from fedschema.logins import parse_login
@@ -66,6 +66,7 @@ class Session:
 
 def session_of(context: typer.Context) -> Session:
     """Return the session of a running command."""
+    journal.name_command(context.command_path)
     session = context.find_root().obj
     assert isinstance(session, Session)  # noqa: S101 - the root command made it
     return session

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 
 from fedschema import intake, releases, tenancy
-from fedschema.cli import output
+from fedschema.cli import journal, output
 from fedschema.cli.intake import Intaking, add_many
 from fedschema.cli.passwords import PasswordFileOption, PasswordStdinOption, password_for, tell_password
 from fedschema.cli.releases import department_json
@@ -113,7 +114,9 @@ def _add_one(session: Session, department: Department, options: _One, *, dry_run
         return
     conninfo = session.conninfo
     with password_for(options.password_file, stdin=options.password_stdin) as password:
+        began = time.monotonic()
         tenancy.add(conninfo, session.compiler, new, password)
+        journal.record_department(department, "added", time.monotonic() - began)
     if as_json:
         position = releases.status(conninfo, session.compiler, [department])[0]
         output.document(department_json(position))

@@ -63,6 +63,10 @@ from fedschema.errors.migrations import (
     WallsMissing,
     WouldLoseRows,
 )
+from fedschema.errors.observing import (
+    FileNotWritten,
+    ReportInTheWay,
+)
 from fedschema.errors.projects import (
     DirectoryUnsuitable,
     ProjectNotWritten,
@@ -158,6 +162,7 @@ __all__ = [
     "ExportFailed",
     "FedschemaError",
     "FileInTheWay",
+    "FileNotWritten",
     "ForeignRevision",
     "GrantMissing",
     "InvalidBudget",
@@ -207,6 +212,7 @@ __all__ = [
     "ProjectReadOnly",
     "ReadOnlyServer",
     "ReferencesUnmet",
+    "ReportInTheWay",
     "RevisionsUnreadable",
     "RoleInUse",
     "SameDepartment",

@@ -7,17 +7,16 @@ accidents, not somebody who can write the file and run a program.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import secrets
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fedschema import whole_files
 from fedschema.department import Department
 from fedschema.downgrades import WayBack, way_json
 from fedschema.errors import InvalidDepartmentId, InvalidPlanFile
@@ -70,16 +69,9 @@ def write(path: Path, plan: SealedPlan) -> None:
     """
     refuse_other_files(path)
     text = json.dumps(_sealed(_document(plan)), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
-        with temporary.open("x", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        whole_files.replace(path, text, mode=None)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise InvalidPlanFile(
             str(path), f"cannot be written: {error.strerror}", "choose another place: --out"
         ) from error

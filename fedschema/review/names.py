@@ -69,6 +69,8 @@ _IN_BODIES = re.compile(
     )\s+(?P<name>{_NAME}(?:\s*\.\s*{_NAME})?)""",
     re.VERBOSE | re.IGNORECASE,
 )
+#: After a schema in the text of a dynamic statement: format('… FROM federation.%I').
+_PLACEHOLDER = re.compile(r"\s*\.\s*%")
 
 
 def breaches(statement: Statement, ground: Ground) -> Iterator[Breach]:
@@ -177,6 +179,8 @@ def _of_body(body: str, ground: Ground) -> Iterator[Breach]:
     }
     for found in _IN_BODIES.finditer(text):
         *before, name = (trees.identifier(part.strip()) for part in found["name"].split("."))
+        if not before and _PLACEHOLDER.match(text, found.end()):
+            before = [name]
         if before:
             if found["reads"] is None and not ground.may_name_schema(before[-1]):
                 yield FOREIGN_SCHEMA, _foreign(before[-1])

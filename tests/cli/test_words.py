@@ -32,6 +32,8 @@ COMMANDS = [
     ("audit",),
     ("validate",),
     ("drift",),
+    ("report",),
+    ("metrics",),
     *(("tenant", name) for name in ("add", "list", "show", "sql", "env", "rotate-password", "drop")),
     *(("gateway", name) for name in ("add", "list", "rotate", "remove")),
     *(("admin", name) for name in ("create", "list", "rotate", "remove")),

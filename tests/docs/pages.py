@@ -86,6 +86,7 @@ def _calls(line: str) -> Iterator[list[str]]:
     for inner in re.findall(r"\$\(([^()]*)\)", line):
         yield from _calls(inner)
     text = re.sub(r'"?\$\([^()]*\)"?', "value", line)
+    text = re.sub(r"(?<= )2>", ">", text)  # where what happens goes is no word of the command
     lexer = shlex.shlex(text, posix=True, punctuation_chars="|&;<>")
     lexer.whitespace_split = True
     lexer.commenters = "#"

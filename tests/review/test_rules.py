@@ -97,6 +97,8 @@ SQL = {
     "SET search_path = MINE": "session-state",
     "SET LOCAL search_path = MINE": "session-state",
     "SET statement_timeout = 0": "session-state",
+    "DO $$ BEGIN EXECUTE format('DELETE FROM hr_tenant.%I', 'things'); END $$": "foreign-schema",
+    "DO $$ BEGIN EXECUTE format('DELETE FROM legacy.%I', 'things'); END $$": "foreign-schema",
     "SELECT set_config('search_path', 'x', true)": "session-state",
     "SELECT pg_catalog.set_config('work_mem', '1GB', false)": "session-state",
     "DISCARD ALL": "session-state",
@@ -138,6 +140,7 @@ ALLOWED = [
         "$$ BEGIN WITH x AS (SELECT 1) SELECT 1 FROM x; new.note := 'a'; RETURN new; END $$"
     ),
     "COMMENT ON COLUMN MINE.things.note IS 'x'",
+    "DO $$ BEGIN EXECUTE format('DELETE FROM federation.%1$I WHERE true', 'security_audit'); END $$",
     "SELECT federation.assert_walls({{ department.id | literal }})",
 ]
 

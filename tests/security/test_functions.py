@@ -20,6 +20,7 @@ DEFINERS: dict[str, tuple[str, set[str]]] = {
     "federation.canonical_resource()": ("federation_owner", set()),
     "federation.record_permission()": ("federation_owner", set()),
     "federation.record_entitlement()": ("federation_owner", set()),
+    "federation.count_forgotten_denials()": ("federation_owner", set()),
     "federation.cleanup_old_audit_logs()": ("federation_retention_role", {"federation_admin_role"}),
     "federation.cleanup_old_security_audit()": ("federation_retention_role", {"federation_admin_role"}),
     "hr_tenant.search_documents(text,integer)": ("federation_reader_role", {"hr_role", "federation_admin_role"}),
@@ -77,6 +78,7 @@ CALLS = [
     "SELECT federation.keep_audit()",
     "SELECT federation.record_retention()",
     "SELECT federation.forget_retention()",
+    "SELECT federation.count_forgotten_denials()",
     "SELECT federation.set_updated_at()",
 ]
 #: What each login may call, and how many rows it gets. Nobody was entitled or granted anything here.
@@ -102,6 +104,7 @@ ALLOWED = {
 }
 TRIGGERS = (
     "canonical_resource()",
+    "count_forgotten_denials()",
     "record_permission()",
     "record_entitlement()",
     "keep_audit()",

@@ -39,6 +39,7 @@ CONTROL_PLANE = (
     "alembic_version",
     "cross_dept_audit",
     "cross_dept_permissions",
+    "denials_forgotten",
     "departments",
     "gateway_entitlements",
     "oauth_credentials",

@@ -14,6 +14,7 @@ TEMPLATES = (
     "cross_dept_permissions",
     "gateway_entitlements",
     "audit",
+    "denials_forgotten",
     "oauth_credentials",
     "schema_migrations",
     "registration",

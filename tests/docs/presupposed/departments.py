@@ -129,6 +129,8 @@ _OWN_SERVER = Preparation(
 )
 
 PAGES = {
+    "docs/how-to/look-at-a-federation.md": Preparation(before=departments("hr", "legal", "sales")),
+    "docs/how-to/monitor.md": Preparation(before=departments("hr", "legal", "sales")),
     "docs/how-to/add-a-department.md": _ADD_A_DEPARTMENT,
     "docs/how-to/adopt-a-schema.md": _ADOPT,
     "docs/how-to/administrators-and-passwords.md": _ADMINISTRATORS,

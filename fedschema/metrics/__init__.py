@@ -1,0 +1,1 @@
+"""What a fleet looks like to whoever watches it: `fedschema metrics`."""
