@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from fedschema.addresses import conninfo_of
     from fedschema.adoption import Adoption, Wish
     from fedschema.adoption import adopt as adopt_department
+    from fedschema.archiving import archive as archive_department
     from fedschema.audit import attempts
+    from fedschema.bundles import opened as open_bundle
     from fedschema.compiler import Compiler
     from fedschema.department import Department
     from fedschema.errors import FedschemaError
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from fedschema.passwords import generate as generate_password
     from fedschema.previews import LiveRehearsal, Preview, preview, rehearse_departments
     from fedschema.releases import Direction, Release, Result, history, migrate, prepare, status
+    from fedschema.restoring import restore as restore_department
     from fedschema.sealing import prepare_sealed, seal
     from fedschema.settings import Settings
     from fedschema.sharing import Grant, PermissionType, Sharing, grant, grants, revoke
@@ -70,6 +73,7 @@ __all__ = [
     "add_department",
     "add_gateway",
     "adopt_department",
+    "archive_department",
     "attempts",
     "conninfo_of",
     "drop_department",
@@ -79,12 +83,14 @@ __all__ = [
     "history",
     "initialise",
     "migrate",
+    "open_bundle",
     "prepare",
     "prepare_sealed",
     "preview",
     "read_plan",
     "rehearse_departments",
     "remove_gateway",
+    "restore_department",
     "revoke",
     "seal",
     "status",
@@ -114,6 +120,7 @@ _PLACES = {
     "add_department": "tenancy:add",
     "adopt_department": "adoption:adopt",
     "add_gateway": "gateways:add",
+    "archive_department": "archiving:archive",
     "attempts": "audit:attempts",
     "conninfo_of": "addresses:conninfo_of",
     "drop_department": "tenancy:drop",
@@ -123,12 +130,14 @@ _PLACES = {
     "history": "releases:history",
     "initialise": "federation:initialise",
     "migrate": "releases:migrate",
+    "open_bundle": "bundles:opened",
     "prepare": "releases:prepare",
     "prepare_sealed": "sealing:prepare_sealed",
     "preview": "previews:preview",
     "read_plan": "fleet.seal:read",
     "rehearse_departments": "previews:rehearse_departments",
     "remove_gateway": "gateways:remove",
+    "restore_department": "restoring:restore",
     "revoke": "sharing:revoke",
     "seal": "sealing:seal",
     "status": "releases:status",

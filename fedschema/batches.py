@@ -38,27 +38,29 @@ class Batch:
 
 def creation(templates: Templates, department: Department, name: str, email: str | None, plan: Plan) -> Batch:
     """Return everything that makes a department: registry row, role, schema, tables with their walls, history."""
-    values = {"department": department, "name": name, "email": email}
-    return Batch(
-        f"adding department {department}",
-        "\n".join(
-            (
-                templates.render("tenant/department/provision", **values),
-                plan.script(department),
-                _end(department),
-                templates.render("tenant/department/activate", **values),
-            )
-        ),
-    )
+    building = foundation(templates, department, name, email, plan)
+    return Batch(f"adding department {department}", f"{building.sql}\n{opening(templates, department).sql}")
+
+
+def foundation(templates: Templates, department: Department, name: str, email: str | None, plan: Plan) -> Batch:
+    """Return the first part of `creation`: the department but for the check of its walls and a role of ours."""
+    provision = templates.render("tenant/department/provision", department=department, name=name, email=email)
+    return Batch(f"making department {department}", f"{provision}\n{plan.script(department)}")
+
+
+def opening(templates: Templates, department: Department) -> Batch:
+    """Return the second part of `creation`, by which it is in service.
+
+    From PostgreSQL 16 on it holds a lock that everybody waits for who makes a department.
+    """
+    activate = templates.render("tenant/department/activate", department=department)
+    return Batch(f"opening department {department}", f"{_end(department)}\n{activate}")
 
 
 def scratch(templates: Templates, department: Department, plan: Plan) -> Batch:
-    """Return what makes a department that is rolled back: without a check of its walls, and without a role of ours.
-
-    From PostgreSQL 16 on the latter holds a lock that `tenant add` would wait for.
-    """
-    provision = templates.render("tenant/department/provision", department=department, name="Rehearsal", email=None)
-    return Batch(f"making the scratch department {department}", f"{provision}\n{plan.script(department)}")
+    """Return what makes a department that is rolled back, and so is never opened."""
+    made = foundation(templates, department, "Rehearsal", None, plan)
+    return Batch(f"making the scratch department {department}", made.sql)
 
 
 def migration(department: Department, plan: Plan) -> Batch:

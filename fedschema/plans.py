@@ -130,6 +130,11 @@ class Plan:
         steps = tuple(replace(step, nontransactional=None, begins_leg=False) for step in self.steps)
         return replace(self, steps=steps)
 
+    @property
+    def recorded(self) -> Plan:
+        """The plan with every step in the history."""
+        return replace(self, steps=tuple(replace(step, recorded=True) for step in self.steps))
+
     def nontransactional(self, department: Department) -> Nontransactional | None:
         """Return what one of the `legs` does outside a transaction; None when it does nothing there."""
         first = self.steps[0].nontransactional

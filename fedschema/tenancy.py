@@ -8,11 +8,12 @@ transaction.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
-from fedschema import batches, catalogue, events, logins, registry
+from fedschema import archived, batches, catalogue, events, logins, registry
+from fedschema.archived import LastArchive
 from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
 from fedschema.department import Department
@@ -52,11 +53,13 @@ class DepartmentDetails:
         entry: its row of the registry.
         heads: the rows of its version table; None when it has no such table.
         rows: how many rows each of its tables holds, if they were counted.
+        archive: its last archive, if that was looked for and there is one.
     """
 
     entry: RegistryEntry
     heads: Heads | None
     rows: Mapping[str, int]
+    archive: LastArchive | None = None
 
 
 def creation_script(compiler: Compiler, new: NewDepartment) -> str:
@@ -144,7 +147,12 @@ def details(conninfo: str, compiler: Compiler, department: Department, what: str
 
 
 def drop(
-    conninfo: str, compiler: Compiler, department: Department, confirm: Callable[[DepartmentDetails], None]
+    conninfo: str,
+    compiler: Compiler,
+    department: Department,
+    confirm: Callable[[DepartmentDetails], None],
+    *,
+    archive_suffices: bool = False,
 ) -> DepartmentDetails:
     """Drop a department: schema and role together, and its grants, entitlements and secrets. Its registry row stays.
 
@@ -153,12 +161,14 @@ def drop(
         compiler: the project.
         department: which one.
         confirm: is shown what will be lost, before anything is locked, and raises if it must not be.
+        archive_suffices: nobody is asked when its last archive has all that it holds. All its rows are read for that.
 
     Returns:
         what was lost.
 
     Raises:
         UnknownDepartment
+        ChangedSinceArchive: somebody wrote to it after nobody was asked.
         LockTimeout: somebody still works in its tables.
     """
     found = details(conninfo, compiler, department, "dropping")
@@ -166,12 +176,24 @@ def drop(
         raise DepartmentVanished(
             f"department {department} was dropped already; nothing was changed", "fedschema tenant list"
         )
-    confirm(found)
+    if archive_suffices and found.heads is not None:
+        found = replace(found, archive=_last_archive(conninfo, department))
+    is_archived = found.archive is not None and found.archive.complete
+    if not is_archived:
+        confirm(found)
     batch = batches.removal(compiler.templates, department)
     with connect(conninfo) as connection, owner_transaction(connection, batch.what):
         connection.execute("SET LOCAL lock_timeout = '5s'")
+        if is_archived:
+            archived.require_unchanged(connection, department)
         batches.execute(connection, batch)
     return found
+
+
+def _last_archive(conninfo: str, department: Department) -> LastArchive | None:
+    with connect(conninfo) as connection, owner_transaction(connection, f"reading department {department}"):
+        connection.execute("SET LOCAL lock_timeout = '5s'")
+        return archived.last(connection, department)
 
 
 def rotate_password(conninfo: str, compiler: Compiler, department: Department, password: Password) -> None:

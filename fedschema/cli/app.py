@@ -12,6 +12,7 @@ from fedschema import __version__
 from fedschema.cli import (
     admin,
     audit,
+    backup,
     demo,
     drift,
     federation,
@@ -133,6 +134,7 @@ app.add_typer(revision.app, name="revision")
 app.command("report")(report.report)
 app.command("metrics")(metrics.metrics)
 app.add_typer(tenant.app, name="tenant")
+app.add_typer(backup.app, name="backup")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(admin.app, name="admin")
 app.add_typer(secret.app, name="secret")

@@ -115,6 +115,14 @@ def moment(value: datetime | None) -> str:
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if value else "-"
 
 
+def size(count: int) -> str:
+    """Show a number of bytes to people."""
+    for unit, each in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if count >= each:
+            return f"{count / each:.1f} {unit}"
+    return f"{count} bytes"
+
+
 def printable(text: str | None) -> str:
     """Show a text that somebody else wrote: what would move a terminal's cursor or colour it is spelled out."""
     if not text:

@@ -122,10 +122,10 @@ def _key_of(variable: str) -> Key:
     text = os.environ.get(variable)
     if not text:
         raise MissingEncryptionKey(variable)
-    return _parsed(text, variable)
+    return parsed_key(text, variable)
 
 
-def _parsed(text: str, source: str) -> Key:
+def parsed_key(text: str, source: str) -> Key:
     """Read a key, and say so when it is one that somebody could guess."""
     key = Key.parse(text, source)
     if key.is_weak:
@@ -151,7 +151,7 @@ def new_key_for(file: Path | None) -> Iterator[tuple[Key, bool]]:
     if os.environ.get(NEW_KEY_VARIABLE):
         raise UsageError(f"--new-key-file and {NEW_KEY_VARIABLE} exclude each other", "use one of them")
     if file.exists():
-        yield _parsed(read_file(file), str(file)), False
+        yield parsed_key(read_file(file), str(file)), False
         return
     key = Key.generate()
     write_file(file, key.material.hex())

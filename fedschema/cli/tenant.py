@@ -13,6 +13,7 @@ import typer
 
 from fedschema import deployment, passwords, releases, tenancy
 from fedschema.cli import output
+from fedschema.cli.archive import archive, restore
 from fedschema.cli.confirmation import ask_for_id
 from fedschema.cli.passwords import NewPasswordFileOption, PasswordStdinOption, change_password
 from fedschema.cli.releases import department_json, revision_text
@@ -24,10 +25,14 @@ from fedschema.errors import UsageError
 from fedschema.policies import PolicyType
 from fedschema.tenancy import DepartmentDetails
 
-app = typer.Typer(no_args_is_help=True, help="Departments: add, adopt, list, show, generate their SQL, drop.")
+app = typer.Typer(
+    no_args_is_help=True, help="Departments: add, adopt, list, show, generate their SQL, archive, restore, drop."
+)
 
 app.command()(add)
 app.command()(adopt)
+app.command()(archive)
+app.command()(restore)
 
 
 @app.command("list")
@@ -208,13 +213,24 @@ def rotate_password(
 def drop(
     context: typer.Context, department: DepartmentId, *, yes: YesOption = False, as_json: JsonOption = False
 ) -> None:
-    """Drop a department: schema and role together. Its row in the registry stays, as DEPROVISIONED."""
+    """Drop a department: schema and role together. Its row in the registry stays, as DEPROVISIONED.
+
+    Nobody is asked when its last archive has all that it holds.
+    """
     session = session_of(context)
-    lost = tenancy.drop(session.conninfo, session.compiler, department, _confirmation(department, yes=yes))
+    lost = tenancy.drop(
+        session.conninfo,
+        session.compiler,
+        department,
+        _confirmation(department, yes=yes),
+        archive_suffices=not yes,
+    )
     if as_json:
         output.document({"department_id": department.id, "status": "DEPROVISIONED", "rows_lost": dict(lost.rows)})
     else:
         output.say(f"department {department} dropped: schema {department.schema} and role {department.role} are gone")
+    if lost.archive is not None and lost.archive.complete:
+        output.note(f"its archive, of {output.moment(lost.archive.moment)}, has all of it: {lost.archive.file}")
 
 
 def _confirmation(department: Department, *, yes: bool) -> Callable[[DepartmentDetails], None]:
@@ -227,6 +243,7 @@ def _confirmation(department: Department, *, yes: bool) -> Callable[[DepartmentD
             output.note(f"  {table}: {rows} row{'' if rows == 1 else 's'}")
         if not filled:
             output.note(f"  {len(found.rows)} tables, all empty")
+        output.note(_about_archive(found))
         if not ask_for_id(department, "drop it"):
             raise UsageError(
                 f"department {department} was not dropped: the id was not typed",
@@ -234,3 +251,11 @@ def _confirmation(department: Department, *, yes: bool) -> Callable[[DepartmentD
             )
 
     return confirm
+
+
+def _about_archive(found: DepartmentDetails) -> str:
+    """Say how much of a department an archive would bring back."""
+    again = f"to have it all in one: fedschema tenant archive {found.entry.department_id}"
+    if found.archive is None:
+        return f"there is no archive of it; {again}"
+    return f"it has changed since its archive of {output.moment(found.archive.moment)}; {again}"

@@ -86,6 +86,7 @@ def throwaway_server(
     bindir: Path | None = None,
     settings: Mapping[str, str] | None = None,
     system_home: Path = SYSTEM_HOME,
+    room: int = _ROOM_IN_MEMORY,
 ) -> Iterator[ThrowawayServer]:
     """Run a fresh server as long as the block lasts, in memory if there is room.
 
@@ -96,6 +97,7 @@ def throwaway_server(
         bindir: the programs of another PostgreSQL, such as ``/usr/lib/postgresql/15/bin``.
         settings: what to set besides, or instead.
         system_home: where root keeps copies of programs that the server's account cannot read.
+        room: how many bytes have to be free in memory for it to be there.
 
     Raises:
         EmbeddedServerError: it cannot be had.
@@ -106,7 +108,7 @@ def throwaway_server(
     binaries = binaries_for(account, bindir, system_home)
     with contextlib.ExitStack() as stack:
         for attempt in range(1, _PORT_ATTEMPTS + 1):
-            supervisor = stack.enter_context(_supervisor(account))
+            supervisor = stack.enter_context(_supervisor(account, room))
             try:
                 server = supervisor.serve(binaries, {**SETTINGS, **(settings or {})})
                 break
@@ -176,10 +178,10 @@ class _Supervisor:
 
 
 @contextlib.contextmanager
-def _supervisor(account: Account) -> Iterator[_Supervisor]:
+def _supervisor(account: Account, room: int) -> Iterator[_Supervisor]:
     """Run the supervising shell as `account`, in a session of its own: Ctrl-C is for us to handle, not for it."""
     name = f"fedschema-{secrets.token_hex(8)}"
-    parents = [parent for parent in _parents() if postmaster.fits_socket(parent / name / "run")]
+    parents = [parent for parent in _parents(room) if postmaster.fits_socket(parent / name / "run")]
     script = _SUPERVISE.read_text(encoding="utf-8")
     its_input, requests = os.pipe()
     life, its_output = os.pipe()
@@ -207,10 +209,10 @@ def _supervisor(account: Account) -> Iterator[_Supervisor]:
         os.close(requests)
 
 
-def _parents() -> list[Path]:
+def _parents(room: int) -> list[Path]:
     """List where the directory may go, best first; the shell takes the first that its account can write to."""
     parents = [Path(tempfile.gettempdir()), _FALLBACK]
-    if _SHARED_MEMORY.is_dir() and shutil.disk_usage(_SHARED_MEMORY).free >= _ROOM_IN_MEMORY:
+    if _SHARED_MEMORY.is_dir() and shutil.disk_usage(_SHARED_MEMORY).free >= room:
         parents.insert(0, _SHARED_MEMORY)
     return parents
 

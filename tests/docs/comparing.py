@@ -7,6 +7,8 @@ import re
 #: What differs from run to run, and what stands in its place.
 _VARYING = (
     (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d(\.\d+)?)?Z?", "TIME"),
+    (r"\b\d{8}T\d{6}Z", "MOMENT"),
+    (r"\b\d+\.\d [KMG]iB", "SIZE"),
     (r"\(\d+\.\d+ s\)", "(DURATION)"),
     (r"\b\d+\.\d{3}\b", "SECONDS"),
     (r"(?<![\w-])[\w-]{32}(?![\w-])", "PASSWORD"),

@@ -257,7 +257,10 @@ def test_reference_lists_every_check_and_no_other() -> None:
 def test_reference_lists_every_event_and_no_other() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "fedschema").rglob("*.py"))
     written = set(
-        re.findall(r"""['"]((?:CROSS_DEPT|GATEWAY|ADMINISTRATOR|DEPARTMENT|SECRETS?|SCHEMA|ROWS)_[A-Z_]+)['"]""", code)
+        re.findall(
+            r"""['"]((?:CROSS_DEPT|GATEWAY|ADMINISTRATOR|DEPARTMENT|SECRETS?|SCHEMA|ROWS|BACKUP|FEDERATION)_[A-Z_]+)['"]""",
+            code,
+        )
     )
     written |= set(re.findall(r"'((?:CROSS_DEPT|GATEWAY|RETENTION)_[A-Z_]+)'", _templates("federation")))
     written |= {f"{kind.name}_PASSWORD_ROTATED" for kind in LoginKind}  # fedschema.logins puts these together

@@ -128,9 +128,32 @@ _OWN_SERVER = Preparation(
     },
 )
 
+_ARCHIVE = Preparation(
+    before=[
+        *departments("hr", "sales"),
+        *rows("hr"),
+        "fedschema grant hr sales --type read --resource contacts --by ops@example.com",
+    ],
+)
+
+_BACK_UP = Preparation(
+    before=[*departments("hr", "sales"), *rows("hr", "sales")],
+    untried={
+        "fedschema backup restore backups --with-grants --key-file backup.key": "it needs a server without these roles",
+    },
+    unordered=frozenset(
+        {
+            "fedschema backup --all --to backups --key-file backup.key --keep 14",
+            "fedschema backup verify backups --key-file backup.key",
+        }
+    ),
+)
+
 PAGES = {
     "docs/how-to/look-at-a-federation.md": Preparation(before=departments("hr", "legal", "sales")),
     "docs/how-to/monitor.md": Preparation(before=departments("hr", "legal", "sales")),
+    "docs/how-to/archive-and-restore.md": _ARCHIVE,
+    "docs/how-to/back-up.md": _BACK_UP,
     "docs/how-to/add-a-department.md": _ADD_A_DEPARTMENT,
     "docs/how-to/adopt-a-schema.md": _ADOPT,
     "docs/how-to/administrators-and-passwords.md": _ADMINISTRATORS,
