@@ -17,8 +17,8 @@ from psycopg.rows import class_row
 from fedschema import events, registry
 from fedschema.compiler import Compiler
 from fedschema.connections import BECOME_OWNER, connect, owner_transaction
-from fedschema.department import NAME_BYTES
-from fedschema.errors import InvalidLogin, LoginStays, LoginUnsuitable, UnknownLogin
+from fedschema.department import NAME_BYTES, Department
+from fedschema.errors import DepartmentDamaged, InvalidLogin, LoginStays, LoginUnsuitable, UnknownLogin
 from fedschema.passwords import Password
 
 _KEPT_BY_POSTGRESQL = frozenset({"public", "none", "current_user", "session_user", "current_role", "user"})
@@ -246,6 +246,18 @@ def require(connection: psycopg.Connection, kind: LoginKind, name: str) -> Login
     found = look(connection, name)
     if found is None or kind.role not in found.given:
         raise UnknownLogin(name, kind.word)
+    return found
+
+
+def require_department(connection: psycopg.Connection, department: Department) -> Login:
+    """Return a department's role.
+
+    Raises:
+        DepartmentDamaged: it is not there, or not this department's.
+    """
+    found = look(connection, department.role)
+    if found is None or found.comment != f"fedschema: department {department} of database {found.database}":
+        raise DepartmentDamaged(department.id, f"its role {department.role} is missing or is somebody else's")
     return found
 
 

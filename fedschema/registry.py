@@ -22,6 +22,7 @@ from fedschema.errors import ControlPlaneAhead, ControlPlaneBehind, UnknownDepar
 from fedschema.versions import VERSION_TABLE, ControlPlaneRevisions, Heads
 
 ACTIVE = "ACTIVE"
+SUSPENDED = "SUSPENDED"
 DEPROVISIONED = "DEPROVISIONED"
 
 #: How often a look at version tables is repeated because a department was dropped in the middle of it.

@@ -1,4 +1,4 @@
-"""A department's coming and going: `fedschema tenant add`, `list`, `show`, `sql` and `drop`.
+"""A department's coming and going: `fedschema tenant add`, `list`, `show`, `sql`, `rename` and `drop`.
 
 What happens on `tenant add`: the revisions are compiled into a plan from base to head (`fedschema.plans`), framed with
 the registry row, the role and the schema (`fedschema.batches.creation`), and sent in one message inside one
@@ -17,10 +17,7 @@ from fedschema.archived import LastArchive
 from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
 from fedschema.department import Department
-from fedschema.errors import (
-    DepartmentDamaged,
-    DepartmentVanished,
-)
+from fedschema.errors import DepartmentVanished
 from fedschema.obstacles import obstacles
 from fedschema.passwords import Password
 from fedschema.plans import Plan
@@ -214,9 +211,36 @@ def rotate_password(conninfo: str, compiler: Compiler, department: Department, p
         with owner_transaction(connection, f"rotating the password of department {department}"):
             registry.require_control_plane(connection, compiler.blueprint.control_plane)
             registry.live(connection, [department])
-            found = logins.look(connection, department.role)
-            expected = f"fedschema: department {department} of database {connection.info.dbname}"
-            if found is None or found.comment != expected:
-                raise DepartmentDamaged(department.id, f"its role {department.role} is missing or is somebody else's")
+            logins.require_department(connection, department)
             logins.set_password(connection, department.role, verifier)
             events.record(connection, "DEPARTMENT_PASSWORD_ROTATED", department)
+
+
+def rename(conninfo: str, compiler: Compiler, department: Department, name: str) -> str:
+    """Give a department another display name; its id, schema and role stay.
+
+    Args:
+        conninfo: the database.
+        compiler: the project.
+        department: which one.
+        name: see `department.parse_name`.
+
+    Returns:
+        the name that it had.
+
+    Raises:
+        UnknownDepartment
+        LockTimeout: it is being migrated; nothing was changed.
+    """
+    with connect(conninfo) as connection, owner_transaction(connection, f"renaming department {department}"):
+        connection.execute("SET LOCAL lock_timeout = '5s'")
+        registry.require_control_plane(connection, compiler.blueprint.control_plane)
+        registry.live(connection, [department])
+        connection.execute("CALL federation.lock_department(%s)", (department.id,))
+        before = registry.live(connection, [department])[0].department_name
+        if before != name:
+            connection.execute(
+                "UPDATE federation.departments SET department_name = %s WHERE department_id = %s", (name, department.id)
+            )
+            events.record(connection, "DEPARTMENT_RENAMED", department, before=before, name=name)
+    return before

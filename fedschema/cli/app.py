@@ -14,6 +14,7 @@ from fedschema.cli import (
     audit,
     backup,
     demo,
+    doctor,
     drift,
     federation,
     foresight,
@@ -133,6 +134,7 @@ app.command("drift")(drift.drift)
 app.add_typer(revision.app, name="revision")
 app.command("report")(report.report)
 app.command("metrics")(metrics.metrics)
+app.command("doctor")(doctor.doctor)
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(backup.app, name="backup")
 app.add_typer(gateway.app, name="gateway")

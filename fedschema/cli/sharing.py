@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
@@ -11,20 +10,16 @@ import typer
 
 from fedschema import sharing
 from fedschema.cli import output
+from fedschema.cli.record import text_for_the_record
 from fedschema.cli.session import JsonOption, session_of
-from fedschema.department import MAX_TEXT_LENGTH, Department
+from fedschema.department import Department
 from fedschema.durations import parse_future
-from fedschema.errors import InvalidText
 from fedschema.sharing import Grant, PermissionType, Sharing
 
 
 def _parse_by(text: str) -> str:
     """Check who decided: any text that a person would recognise, an e-mail address as a rule."""
-    if not text.strip():
-        raise InvalidText("--by", "is empty")
-    if len(text) > MAX_TEXT_LENGTH or any(unicodedata.category(letter)[0] == "C" for letter in text):
-        raise InvalidText("--by", f"is longer than {MAX_TEXT_LENGTH} characters or holds control characters")
-    return text.strip()
+    return text_for_the_record("--by", text, "admin@example.com")
 
 
 SourceArgument = Annotated[

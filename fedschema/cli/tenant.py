@@ -20,17 +20,22 @@ from fedschema.cli.releases import department_json, revision_text
 from fedschema.cli.session import DepartmentId, JsonOption, YesOption, session_of
 from fedschema.cli.tenant_add import EmailOption, NameOption, add, new_department
 from fedschema.cli.tenant_adopt import adopt
+from fedschema.cli.tenant_service import rename, resume, suspend
 from fedschema.department import Department
 from fedschema.errors import UsageError
 from fedschema.policies import PolicyType
 from fedschema.tenancy import DepartmentDetails
 
 app = typer.Typer(
-    no_args_is_help=True, help="Departments: add, adopt, list, show, generate their SQL, archive, restore, drop."
+    no_args_is_help=True,
+    help="Departments: add, adopt, list, show, generate their SQL, suspend, archive, restore, drop.",
 )
 
 app.command()(add)
 app.command()(adopt)
+app.command()(rename)
+app.command()(suspend)
+app.command()(resume)
 app.command()(archive)
 app.command()(restore)
 

@@ -71,10 +71,12 @@ from fedschema.errors.migrations import (
     NeedsConfirmation,
     NoRoom,
     RevisionsUnreadable,
+    SessionsOpen,
     StatementFailed,
     StatementTimeout,
     WallsMissing,
     WouldLoseRows,
+    WrongStatus,
 )
 from fedschema.errors.observing import (
     FileNotWritten,
@@ -243,6 +245,7 @@ __all__ = [
     "ServerTooOld",
     "ServerUnreachable",
     "SessionNeeded",
+    "SessionsOpen",
     "SessionsRemain",
     "StatementFailed",
     "StatementTimeout",
@@ -258,4 +261,5 @@ __all__ = [
     "WouldLoseRows",
     "WrongBundleKey",
     "WrongEncryptionKey",
+    "WrongStatus",
 ]

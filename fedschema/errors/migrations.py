@@ -34,8 +34,32 @@ class DepartmentDamaged(OperationError):
         super().__init__(f"department {department}: {reason}", f"fedschema tenant show {department}")
 
 
+class WrongStatus(OperationError):
+    """A department's status in the registry admits no such command."""
+
+    code = "wrong_status"
+
+    def __init__(self, department: str, status: str, participle: str) -> None:
+        super().__init__(
+            f"department {department} is {status} and cannot be {participle}; nothing was changed",
+            f"fedschema tenant show {department}",
+        )
+
+
+class SessionsOpen(OperationError):
+    """A department is suspended, and sessions that were open could not be ended."""
+
+    code = "sessions_open"
+
+    def __init__(self, department: str, login: str, reason: str) -> None:
+        super().__init__(
+            f"department {department} is suspended, but open sessions of {login} could not be ended: {reason}",
+            f"as a superuser: fedschema tenant suspend {department}, which ends what is left",
+        )
+
+
 class WallsMissing(OperationError):
-    """A migration would have left a table without its walls."""
+    """A migration, or putting a department back in service, would have left a table without its walls."""
 
     code = "walls_missing"
 

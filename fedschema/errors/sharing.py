@@ -35,8 +35,8 @@ class InvalidText(UsageError):
 
     code = "invalid_text"
 
-    def __init__(self, option: str, reason: str) -> None:
-        super().__init__(f"the text of {option} {reason}", f"for example: {option} admin@example.com")
+    def __init__(self, option: str, reason: str, example: str = "admin@example.com") -> None:
+        super().__init__(f"the text of {option} {reason}", f"for example: {option} {example}")
 
 
 class SameDepartment(UsageError):

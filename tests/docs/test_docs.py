@@ -17,6 +17,7 @@ import fedschema
 import fedschema.operations
 from fedschema.checks import REMARKS
 from fedschema.cli.app import app
+from fedschema.doctor import DOCTOR_CHECKS
 from fedschema.errors import FedschemaError
 from fedschema.logins import LoginKind
 from fedschema.probe import PROBE_CHECKS
@@ -249,7 +250,7 @@ def test_reference_lists_every_sqlstate_and_no_other() -> None:
 
 
 def test_reference_lists_every_check_and_no_other() -> None:
-    checks = {check.name for check in (*BY_LOOKING, *REMARKS, *PROBE_CHECKS)}
+    checks = {check.name for check in (*BY_LOOKING, *REMARKS, *PROBE_CHECKS, *DOCTOR_CHECKS)}
 
     assert {spans(row[0])[0] for row in rows(page("docs/reference/checks.md").text) if spans(row[0])} == checks
 

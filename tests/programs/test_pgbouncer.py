@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from fedschema import gateways, passwords, sharing
+from fedschema import doctor, gateways, passwords, sessions, sharing, suspension
 from fedschema.department import Department
+from fedschema.doctor import Severity
 from fedschema.sharing import PermissionType, Sharing
 from tests.conftest import Database
 from tests.programs.conftest import StartPool
@@ -117,3 +118,24 @@ def test_attempts_behind_the_pool_are_on_record(shared: Database, start_pool: St
         rows = root.execute("SELECT requester_login, success FROM federation.cross_dept_audit").fetchall()
 
     assert rows == [("other_gateway", False)]
+
+
+def test_suspended_department_is_shut_out_of_the_pool_too(shared: Database, start_pool: StartPool) -> None:
+    pool = start_pool()
+    with pool.login("hr_role") as client:
+        assert client.execute("SELECT count(*) FROM hr_tenant.contacts").fetchone() == (0,)
+
+        assert suspension.suspend(shared.conninfo, shared.compiler, HR).sessions_ended == 1
+        with shared.connect() as root:  # the pool tries again for two minutes, and is refused each time
+            assert sessions.count(root, "hr_role") == 0
+
+
+def test_doctor_sees_the_pool(shared: Database, start_pool: StartPool) -> None:
+    shared.create_login("pooled_operator", "federation_owner")
+    port, password = start_pool().port, shared.passwords["pooled_operator"]
+    url = f"postgresql://pooled_operator:{password}@127.0.0.1:{port}/{shared.name}?sslmode=disable"
+
+    found = doctor.examine(url, shared.compiler)
+
+    assert [one.severity for one in found.findings if one.check == "pooler"] == [Severity.WARNING]
+    assert not [one for one in found.findings if one.check == "control_plane_revision"]

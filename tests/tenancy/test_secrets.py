@@ -109,6 +109,7 @@ def test_password_that_the_server_refuses_reaches_no_log(overheard: Overheard, c
     heard = overheard.database
     with heard.connect() as connection:
         connection.execute("CREATE ROLE hr_role")
+        connection.execute("COMMENT ON ROLE hr_role IS 'fedschema: nothing of database overheard'")  # it goes with it
 
     done = command("tenant", "add", "hr", "--password-stdin", stdin=SECRET, url=heard.url)
 

@@ -59,9 +59,9 @@ def test_fleet_in_use_has_no_hole(walled: Database) -> None:
 def test_suspended_department_has_no_hole(walled: Database, changed: Callable[[str, str], None]) -> None:
     changed(
         """UPDATE federation.departments SET status = 'SUSPENDED' WHERE department_id = 'sales';
-           ALTER ROLE sales_role NOLOGIN""",
+           ALTER ROLE sales_role NOLOGIN; REVOKE USAGE ON SCHEMA sales_tenant FROM sales_role""",
         """UPDATE federation.departments SET status = 'ACTIVE' WHERE department_id = 'sales';
-           ALTER ROLE sales_role LOGIN""",
+           ALTER ROLE sales_role LOGIN; GRANT USAGE ON SCHEMA sales_tenant TO sales_role""",
     )
 
     found = probed(walled)

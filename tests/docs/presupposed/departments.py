@@ -91,6 +91,11 @@ _RETENTION = Preparation(
 
 _GENERATE_SQL = Preparation(before=["fedschema init"], untried={"SET ROLE federation_owner;": _AT_A_TERMINAL})
 
+#: The servers of tests have fsync off, which the doctor rightly says.
+_CHECKLIST = Preparation(
+    before=departments("hr", "sales"), unlike=frozenset({"fedschema doctor", "fedschema doctor #2"})
+)
+
 _SEARCH = Preparation(before=[*departments("hr"), *rows("hr")], connection="HR")
 
 _OPS = {
@@ -158,6 +163,8 @@ PAGES = {
     "docs/how-to/adopt-a-schema.md": _ADOPT,
     "docs/how-to/administrators-and-passwords.md": _ADMINISTRATORS,
     "docs/how-to/coming-from-the-old-generator.md": _OLD_GENERATOR,
+    "docs/how-to/production-checklist.md": _CHECKLIST,
+    "docs/how-to/suspend-a-department.md": Preparation(before=departments("hr", "sales")),
     "docs/how-to/generate-sql-without-applying.md": _GENERATE_SQL,
     "docs/how-to/run-retention.md": _RETENTION,
     "docs/how-to/run-without-a-superuser.md": _WITHOUT_SUPERUSER,
