@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 from fedschema import bundles, contents, events, federation, registry, reinstating, restoring
-from fedschema.backups import Backup, Listed
+from fedschema.backup_lists import Backup, Listed
 from fedschema.bundles import Bundle, Kind, Table
 from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
@@ -67,7 +67,7 @@ def recover(
     Args:
         conninfo: a database without departments; the control plane is made if it is missing.
         compiler: the project.
-        backup: from `backups.read`.
+        backup: from `backup_lists.read`.
         key: what its bundles are encrypted under, if under anything.
         with_grants: grants and entitlements are put in force again, where both ends are there.
 

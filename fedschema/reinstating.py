@@ -17,7 +17,6 @@ from psycopg.types.json import Jsonb
 from fedschema.bundles import Manifest, Row
 from fedschema.department import Department
 
-_SUSPENDED = "SUSPENDED"
 _OF_ANY = ("config", "enabled_tools", "created_at")
 #: They name one deployment, which another department does not have.
 _OF_ITSELF = ("railway_project_id", "railway_deployment_url", "n8n_workflow_ids")
@@ -85,14 +84,6 @@ def registration(connection: psycopg.Connection, department: Department, manifes
     kept = _OF_ANY if manifest.department_id != department.id else (*_OF_ANY, *_OF_ITSELF)
     entry = {name: manifest.department.get(name) for name in kept}
     connection.execute(_REGISTER, {"entry": Jsonb(entry), "id": department.id})
-
-
-def status(connection: psycopg.Connection, department: Department, manifest: Manifest) -> None:
-    """Suspend a department again that was suspended: nobody sees more of it because it was restored."""
-    if manifest.department.get("status") == _SUSPENDED:
-        connection.execute(
-            "UPDATE federation.departments SET status = %s WHERE department_id = %s", (_SUSPENDED, department.id)
-        )
 
 
 def identity(connection: psycopg.Connection, department: Department, manifest: Manifest) -> bool:

@@ -13,7 +13,7 @@ from datetime import UTC
 
 import psycopg
 
-from fedschema import batches, contents, events, inspection, reinstating
+from fedschema import batches, contents, events, inspection, registry, reinstating
 from fedschema.bundles import Bundle, Kind, Manifest, Table
 from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
@@ -34,6 +34,7 @@ from fedschema.passwords import Password
 from fedschema.plans import Plan
 from fedschema.reinstating import LeftOut
 from fedschema.rendering import quote_identifier, quote_literal
+from fedschema.suspension import suspend_within
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,8 @@ def restore_over(  # noqa: PLR0913 - as above
             role = quote_identifier(department.role)
             connection.execute(f"ALTER ROLE {role} PASSWORD {quote_literal(verifier)}".encode())
         batches.execute(connection, batches.opening(compiler.templates, department))
-        reinstating.status(connection, department, manifest)
+        if manifest.department.get("status") == registry.SUSPENDED:  # nobody sees more of it because it was restored
+            suspend_within(connection, department, "it was when it was archived")
         _record(connection, bundle, department)
     return Restored(department, manifest, schema_alike, secrets_bound, reinstated, left_out)
 
@@ -142,7 +144,8 @@ def _plan(compiler: Compiler, bundle: Bundle, department: Department) -> Plan:
             bundle.path, f"it has revisions of its own branch: {error.message}", "restore it under its own id"
         ) from None
     except NotRehearsable as error:
-        raise BundleUnsuitable(bundle.path, error.message, None) from None
+        reason = error.message.rpartition(": ")[2]
+        raise BundleUnsuitable(bundle.path, f"its revisions cannot be applied at once: {reason}", None) from None
 
 
 def _names(bundle: Bundle) -> tuple[str, str | None]:

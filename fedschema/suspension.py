@@ -90,6 +90,20 @@ def suspend(
     return Suspension(department, registry.SUSPENDED, changed, can_log_in=False, sessions_ended=ended)
 
 
+def suspend_within(connection: psycopg.Connection, department: Department, reason: str) -> None:
+    """Take a department out of service that was made in the same transaction, so that nobody has a session of it.
+
+    Args:
+        connection: inside `owner_transaction`.
+        department: which one.
+        reason: why, for the record.
+    """
+    _close(connection, department)
+    connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(department.role)))
+    _set_status(connection, department, registry.SUSPENDED)
+    events.record(connection, "DEPARTMENT_SUSPENDED", department, could_log_in=True, reason=reason)
+
+
 def resume(conninfo: str, compiler: Compiler, department: Department) -> Suspension:
     """Put a suspended department back in service, if its walls stand; safe to repeat.
 

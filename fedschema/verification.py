@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import psycopg
 
 from fedschema import batches, bundles, federation, recovery, restoring
-from fedschema.backups import Backup, Listed, Outcome
+from fedschema.backup_lists import Backup, Listed, Outcome
 from fedschema.bundles import Bundle, Kind, sha256_of
 from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
@@ -62,7 +62,7 @@ def verify(
 
     Args:
         compiler: the project.
-        backup: from `backups.read`.
+        backup: from `backup_lists.read`.
         key: what its bundles are encrypted under, if under anything.
         halt: ends it early.
         jobs: how many at once.

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fedschema import backups, recovery, verification
-from fedschema.backups import Backup, Outcome, Saved
+from fedschema import backup_lists, backups, recovery, verification
+from fedschema.backup_lists import Backup, Outcome
+from fedschema.backups import Saved
 from fedschema.cli import output
 from fedschema.cli.bundle_keys import KeyFileOption, bundle_key, tell_unencrypted
 from fedschema.cli.interrupts import halting
@@ -75,7 +76,7 @@ def make(  # noqa: PLR0913 - one argument for each option
             if not as_json and (bar is None or saved.outcome is not Outcome.SAVED):
                 _show_saved(saved)
     undone = [saved for saved in results if saved.outcome is not Outcome.SAVED]
-    removed = backups.prune(to, keep) if keep and not undone and every else []
+    removed = backup_lists.prune(to, keep) if keep and not undone and every else []
     if as_json:
         results.sort(key=lambda saved: saved.name)
         listed = [saved.listed() | {"error": output.error_document(saved.error)} for saved in results]
@@ -127,7 +128,7 @@ def verify(
 ) -> None:
     """Restore every bundle on a server made for it, and compare rows and fingerprints; nothing in use is touched."""
     session = session_of(context)
-    backup = backups.read(directory)
+    backup = backup_lists.read(directory)
     results: list[Verified] = []
     with halting(Halt()) as halt:
         for verified in verification.verify(session.compiler, backup, bundle_key(key_file), halt, jobs=jobs):
@@ -182,7 +183,7 @@ def restore(
 ) -> None:
     """Bring a whole federation back, into a database that has none. Interrupted, the same command goes on."""
     session = session_of(context)
-    backup = backups.read(directory)
+    backup = backup_lists.read(directory)
     key = bundle_key(key_file)
     results: list[Recovered] = []
     for recovered in recovery.recover(session.conninfo, session.compiler, backup, key, with_grants=with_grants):

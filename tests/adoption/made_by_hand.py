@@ -26,7 +26,8 @@ def by_hand(compiler: Compiler, department: Department) -> str:
         if not _OURS.match(part) and not _ELSEWHERE.search(part) and part.strip("; \n")
     ]
     role = f"CREATE ROLE {department.role} LOGIN"
-    return ";\n".join([role, *(part.strip().rstrip(";") for part in kept)]) + ";\n"
+    closed = f"REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {department.schema} FROM PUBLIC"  # not by default for others
+    return ";\n".join([role, *(part.strip().rstrip(";") for part in kept), closed]) + ";\n"
 
 
 #: Turns a schema like ours into one as the old generator made them: walls of other kinds, GRANT ALL, nothing forced, no

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fedschema import backups, tenancy
+from fedschema import backup_lists, tenancy
 from fedschema.department import Department
 from fedschema.errors import BackupIncomplete
 from tests.archive.filling import held
@@ -91,7 +91,7 @@ def test_one_that_fails_does_not_stop_the_others_and_is_told_again_by_verify(
 
     assert made.status == 1
     assert "2 of 3 bundles are written; not written: hr (failed)" in made.stderr
-    run = backups.read(tmp_path)
+    run = backup_lists.read(tmp_path)
     assert {entry.name: entry.status for entry in run.entries} == {
         "federation": "saved",
         "hr": "failed",
@@ -146,20 +146,22 @@ def test_pruning_keeps_the_newest_that_have_everything_and_what_is_newer(tmp_pat
     _run(tmp_path, "20260104T000000Z", status="failed")
     _run(tmp_path, "20260105T000000Z", status="saved", complete=False)
     _run(tmp_path, "20260106T000000Z", status="saved")
+    _run(tmp_path, "20260107T000000Z", status=None)
+    (tmp_path / "20260107T000000Z" / "backup.json").write_text("{")
     (tmp_path / "mine").mkdir()
 
-    assert backups.prune(tmp_path, 3) == []
-    gone = backups.prune(tmp_path, 2)
+    assert backup_lists.prune(tmp_path, 3) == []
+    gone = backup_lists.prune(tmp_path, 2)
 
     assert [run.name for run in gone] == ["20260101T000000Z", "20260102T000000Z"]
-    assert len(list(tmp_path.iterdir())) == 5
+    assert len(list(tmp_path.iterdir())) == 6
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "fedschema-backup", "version": 9}', '{"format": 1}'])
 def test_list_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "backup.json").write_text(content)
     with pytest.raises(BackupIncomplete):
-        backups.read(tmp_path)
+        backup_lists.read(tmp_path)
 
 
 def test_list_leads_to_no_file_elsewhere(tmp_path: Path) -> None:
@@ -172,4 +174,4 @@ def test_list_leads_to_no_file_elsewhere(tmp_path: Path) -> None:
     }
     (tmp_path / "backup.json").write_text(json.dumps(listed))
     with pytest.raises(BackupIncomplete, match="damaged"):
-        backups.read(tmp_path)
+        backup_lists.read(tmp_path)

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 import fedschema
-from fedschema import archived, bundles, bundling, contents, restoring, tenancy
+from fedschema import archived, bundles, bundling, contents, restoring, suspension, tenancy
 from fedschema.connections import connect, owner_transaction
 from fedschema.department import Department
 from fedschema.errors import (
@@ -22,6 +22,7 @@ from fedschema.errors import (
     RestoreDiffers,
     StatementFailed,
 )
+from fedschema.validation import validate
 from tests.archive.conftest import Archive, manifest_of
 from tests.conftest import Database, Run
 from tests.tenancy.conftest import Inventory
@@ -193,7 +194,7 @@ def _made_up(path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
 
 def test_one_that_was_suspended_is_so_again(database: Database, archive: Archive) -> None:
     database.add("hr")
-    _do(database, "UPDATE federation.departments SET status = 'SUSPENDED'")
+    suspension.suspend(database.conninfo, database.compiler, HR)
     file = archive()
     tenancy.drop(database.conninfo, database.compiler, HR, lambda _: None)
 
@@ -201,6 +202,10 @@ def test_one_that_was_suspended_is_so_again(database: Database, archive: Archive
         fedschema.restore_department(database.conninfo, database.compiler, bundle, HR, with_grants=True)
 
     assert traces(database, "hr").status == "SUSPENDED"
+    assert validate(database.conninfo, database.compiler, []).ok
+    resumed = suspension.resume(database.conninfo, database.compiler, HR)
+    assert (resumed.changed, resumed.can_log_in) == (True, True)
+    assert validate(database.conninfo, database.compiler, []).ok
 
 
 def test_bundle_that_was_made_up_changes_nothing(database: Database, archive: Archive, everything: Inventory) -> None:

@@ -101,6 +101,8 @@ COMMANDS = [
     ("tenant", "show", "hr"),
     ("tenant", "env", "hr"),
     ("tenant", "drop", "hr", "--yes"),
+    ("tenant", "archive", "hr", "--to", "never-made"),
+    ("backup", "--all", "--to", "never-made"),
     ("upgrade",),
     ("upgrade", "hr"),
     ("downgrade", "hr", "--to", "base"),

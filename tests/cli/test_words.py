@@ -26,6 +26,7 @@ COMMANDS = [
     ("history",),
     ("revision",),
     ("revision", "check"),
+    ("lint",),
     ("grant",),
     ("revoke",),
     ("grants",),
@@ -36,14 +37,15 @@ COMMANDS = [
     ("metrics",),
     ("doctor",),
     *(("tenant", name) for name in ("add", "list", "show", "sql", "env", "rotate-password")),
-    *(("tenant", name) for name in ("suspend", "resume", "rename", "drop")),
+    *(("tenant", name) for name in ("adopt", "suspend", "resume", "rename", "archive", "restore", "drop")),
+    *(("backup", name) for name in ("make", "verify", "restore")),
     *(("gateway", name) for name in ("add", "list", "rotate", "remove")),
     *(("admin", name) for name in ("create", "list", "rotate", "remove")),
     *(("secret", name) for name in ("set", "get", "list", "remove", "rotate-key")),
     *(("retention", name) for name in ("set", "list", "show", "run", "export", "schedule")),
     *(("server", name) for name in ("start", "stop", "status", "url")),
 ]
-GROUPS = [(), ("tenant",), ("gateway",), ("admin",), ("secret",), ("retention",), ("server",)]
+GROUPS = [(), ("tenant",), ("backup",), ("gateway",), ("admin",), ("secret",), ("retention",), ("server",)]
 COLOUR = re.compile(r"\x1b\[")
 
 
@@ -119,6 +121,11 @@ def test_version_is_one_line(nowhere: Run) -> None:
         ("audit", "--limit", "0"),
         ("validate", "--probe", "--sample", "1"),
         ("secret", "get", "hr"),
+        ("tenant", "restore", "hr"),
+        ("backup", "--all"),
+        ("backup", "hr"),
+        ("backup", "--to", "nowhere"),
+        ("backup", "verify"),
     ],
     ids=" ".join,
 )

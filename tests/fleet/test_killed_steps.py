@@ -74,7 +74,9 @@ def test_killed_client_leaves_every_department_at_a_revision(make_fleet: MakeFle
     chance = random.Random(20261124)  # noqa: S311 - no secret
     seen: set[str] = set()
     with fleet.database.connect() as watcher:
-        for _ in range(KILLS):
+        for kills in range(4 * KILLS):
+            if kills >= KILLS and len(seen) > 2:  # how long everything takes is the machine's
+                break
             process = start(fleet, "upgrade", "--jobs", "2")
             assert eventually(lambda: bool(sessions(watcher)))
             time.sleep(chance.uniform(0, 1.5))

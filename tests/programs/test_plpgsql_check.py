@@ -39,10 +39,11 @@ CHECK = """
     JOIN pg_language AS language ON language.oid = routine.prolang AND language.lanname = 'plpgsql'
     JOIN pg_namespace AS namespace ON namespace.oid = routine.pronamespace
     LEFT JOIN LATERAL (
-        SELECT hook.tgrelid FROM pg_trigger AS hook WHERE hook.tgfoid = routine.oid ORDER BY hook.tgrelid LIMIT 1
+        SELECT hook.tgrelid, hook.tgoldtable, hook.tgnewtable
+        FROM pg_trigger AS hook WHERE hook.tgfoid = routine.oid ORDER BY hook.tgrelid LIMIT 1
     ) AS hook ON true
     CROSS JOIN LATERAL plpgsql_check_function_tb(
-        routine.oid, relid => coalesce(hook.tgrelid, 0),
+        routine.oid, relid => coalesce(hook.tgrelid, 0), oldtable => hook.tgoldtable, newtable => hook.tgnewtable,
         security_warnings => true, performance_warnings => true, extra_warnings => true
     ) AS finding
     WHERE namespace.nspname IN ('federation', 'hr_tenant')

@@ -73,6 +73,8 @@ def test_wheel_holds_the_package_the_project_and_nothing_else(wheel: Path) -> No
 
     assert held == wanted
     assert {Path(name).suffix for name in held} == {
+        ".css",
+        ".js",
         ".py",
         ".j2",
         ".ini",

@@ -95,4 +95,4 @@ def test_new_project_has_the_records_of_what_comes_with_it(command: Run, tmp_pat
     assert command("new", str(tmp_path / "own")).status == 0
     done = command("--config", str(tmp_path / "own" / "alembic.ini"), "lint")
 
-    assert (done.status, done.stdout) == (0, "0 revisions looked at, 8 released; 0 errors, 0 warnings\n")
+    assert (done.status, done.stdout) == (0, "0 revisions looked at, 9 released; 0 errors, 0 warnings\n")

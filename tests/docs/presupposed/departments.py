@@ -50,6 +50,7 @@ _ADOPT = Preparation(
             "DROP TABLE hr_tenant.alembic_version; COMMENT ON TABLE hr_tenant.contacts IS 'people';"
             "ALTER TABLE hr_tenant.api_keys NO FORCE ROW LEVEL SECURITY;"
             "GRANT SELECT ON hr_tenant.email_logs TO PUBLIC;"
+            "REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA hr_tenant FROM PUBLIC;"
             "CREATE SCHEMA old_legal;",
         ),
     ],
