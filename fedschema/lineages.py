@@ -212,6 +212,8 @@ class Lineage:
 
     def _upgrade_steps(self, current: Heads, destination: str) -> list[RevisionStep]:
         self.applied(current)
+        if destination.rpartition("@")[2].startswith("-"):
+            raise UnknownRevision(destination, "an upgrade goes to a revision, to +N or to head")
         target = self._target(current, destination)
         with _alembic_reasons(destination):
             steps = self.script._upgrade_revs(target, current)  # type: ignore[arg-type]  # noqa: SLF001
@@ -227,6 +229,8 @@ class Lineage:
 
     def _downgrade_steps(self, current: Heads, destination: str) -> list[RevisionStep]:
         self.applied(current)
+        if destination.rpartition("@")[2].startswith("+"):
+            raise UnknownRevision(destination, "a downgrade goes to one revision, to -N or to base")
         target = self._target(current, destination)
         if isinstance(target, tuple):
             raise UnknownRevision(destination, "a downgrade goes to one revision, to -N or to base")
