@@ -6,17 +6,15 @@ plans tell it. Each entry has the checksum of what was tried, so that one of ano
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from fedschema import whole_files
 from fedschema.compiler import Compiler
 from fedschema.department import Department
 from fedschema.errors import FedschemaError, InvalidDowngradeRecord
@@ -173,16 +171,9 @@ class Record:
         kept = {name: entry for name, entry in (self.entries | dict(found)).items() if name in there}
         document = {"format": FORMAT, "revisions": {name: _written(kept[name]) for name in sorted(kept)}}
         path = path_of(self._compiler.project)
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
         try:
-            with temporary.open("x", encoding="utf-8", newline="") as file:
-                file.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            whole_files.replace(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n", mode=None)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
             raise InvalidDowngradeRecord(str(path), f"cannot be written: {error.strerror}") from error
         self.entries = kept
         return path

@@ -102,9 +102,9 @@ def prepare(  # noqa: PLR0913 - what a release is made of
         run = run_of(connection, Reach(conninfo, direct), compiler, release, departments, plans)
     if release.direction is Direction.UPGRADE:
         return run
-    going_back = GoingBack.of(compiler, plans.values(), release.lossy)
+    going_back = GoingBack.of(compiler, plans.values(), release.lossy, fleet=len(wanted) != 1)
     if not looking:
-        going_back.refuse_unnamed(fleet=len(wanted) != 1)
+        going_back.refuse_unnamed()
     return replace(run, going_back=going_back)
 
 

@@ -33,6 +33,10 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
+_COMMENT_OR_QUOTED = re.compile(
+    rf"""--[^\n]* | {BLOCK_COMMENT} | (?P<kept>[eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*")""",
+    re.VERBOSE | re.DOTALL,
+)
 _ELEMENT = re.compile(
     rf"""{_OPAQUE}
     | "(?P<quoted>(?:[^"]|"")*)"
@@ -72,6 +76,14 @@ def headline(statement: str, width: int = 120) -> str:
     """Return the beginning of a statement on one line, without leading comments."""
     line = " ".join(_LEADING_COMMENTS.sub("", statement).split())
     return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def without_comments(text: str) -> str:
+    """Return SQL, or the body of a function, with a space in place of each comment.
+
+    What looks like one in a string stays. Dollar quotes are no strings here: a body is read as what it does.
+    """
+    return _COMMENT_OR_QUOTED.sub(lambda found: found["kept"] or " ", text)
 
 
 def moves_savepoints(statement: str) -> bool:

@@ -12,17 +12,19 @@ class NoWayBack(CompilationFailed):
     """A revision's downgrade raises on purpose: it cannot be taken back, and says why.
 
     Attributes:
-        reason: what it says; empty when it says nothing.
+        reason: what it says, or that it says nothing.
+        said: it says why.
     """
 
     code = "no_way_back"
 
     def __init__(self, revision: str, reason: str) -> None:
+        self.reason = reason or "its downgrade raises, and does not say why"
+        self.said = bool(reason)
         super().__init__(
-            f"revision {revision} cannot be taken back: {reason or 'its downgrade raises, and does not say why'}",
+            f"revision {revision} cannot be taken back: {self.reason}",
             "go no further back than to it, or restore a backup",
         )
-        self.reason = reason
 
 
 class LossyStep(OperationError):

@@ -18,19 +18,24 @@ class GoingBack:
     Attributes:
         ways: what is known of each, in the order in which they are gone back over.
         named: those of which somebody said that what they lose may go.
+        fleet: it is about more than one department.
     """
 
     ways: Mapping[str, WayBack] = field(default_factory=dict)
     named: frozenset[str] = frozenset()
+    fleet: bool = False
 
     @classmethod
-    def of(cls, compiler: Compiler, plans: Iterable[Plan | FedschemaError], named: Iterable[str]) -> GoingBack:
+    def of(
+        cls, compiler: Compiler, plans: Iterable[Plan | FedschemaError], named: Iterable[str], *, fleet: bool
+    ) -> GoingBack:
         """Look up the steps of some plans.
 
         Args:
             compiler: the project.
             plans: of departments.
             named: revisions, as they were typed.
+            fleet: it is about more than one department.
 
         Raises:
             UnknownRevision: there is no such revision.
@@ -38,7 +43,7 @@ class GoingBack:
         """
         lineage = compiler.lineage(SLOT)
         known = frozenset(str(lineage.script_of(name).revision) for name in named)
-        return cls(ways_back(compiler, plans), known)
+        return cls(ways_back(compiler, plans), known, fleet)
 
     @property
     def accepted(self) -> frozenset[tuple[str, str | None]]:
@@ -56,14 +61,11 @@ class GoingBack:
         """The steps of which nobody knows what they lose."""
         return tuple(revision for revision, way in self.ways.items() if way.verdict is Verdict.UNKNOWN)
 
-    def refuse_unnamed(self, *, fleet: bool) -> None:
+    def refuse_unnamed(self) -> None:
         """Refuse to go back over a lossy step that nobody named.
 
         Of a single department the rows that would go with a table or a column are counted and asked about, so that the
         step has to be named only for what nobody counts: rows and values that are changed where they stand.
-
-        Args:
-            fleet: it is about more than one department.
 
         Raises:
             LossyStep
@@ -73,7 +75,7 @@ class GoingBack:
             for revision, way in self.ways.items()
             if way.verdict is Verdict.LOSSY
             and revision not in self.named
-            and (fleet or not all(loss.is_counted for loss in way.losses))
+            and (self.fleet or not all(loss.is_counted for loss in way.losses))
         }
         if unnamed:
             raise LossyStep(unnamed)

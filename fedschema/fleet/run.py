@@ -200,12 +200,15 @@ class Run:
         Raises:
             DepartmentMoved: it was to go so many revisions on from where it was, or by a plan that was sealed.
             ContractBlocked: on the way from there is a contract step that has to wait.
+            LossyStep: the way back from there goes over a step that was not on the way before, and has to be named.
         """
         if self.release.is_relative or not self.release.replans:
             raise DepartmentMoved.to(department.id, heads)
         plan = self.release.plan(self.compiler, department, heads)
-        goes_up = self.release.direction is Direction.UPGRADE
-        if goes_up and (contracts := held_back(self.compiler, [step.revision for step in plan.steps])):
+        if self.release.direction is Direction.DOWNGRADE:
+            known = self.going_back
+            GoingBack.of(self.compiler, [plan], known.named, fleet=known.fleet).refuse_unnamed()
+        elif contracts := held_back(self.compiler, [step.revision for step in plan.steps]):
             with (
                 connect(self.reach.conninfo) as connection,
                 owner_transaction(connection, "reading where departments are"),

@@ -34,5 +34,4 @@ def applied_otherwise(conninfo: str, project: Project, library: Library) -> Iter
     for revision, owners in others.items():
         more = f" and {len(owners) - _SHOWN} more" if len(owners) > _SHOWN else ""
         message = f"{', '.join(owners[:_SHOWN])}{more} got other SQL from {revision} than there is"
-        rule, file = APPLIED_OTHERWISE, known[revision].file
-        yield Finding(rule.name, rule.level, message, rule.mend, revision, file)
+        yield APPLIED_OTHERWISE.broken(message, revision, known[revision].file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from fedschema import statements as texts
 from fedschema.review import trees
 from fedschema.review.grounds import Breach, Ground, bodies
 from fedschema.review.rules import FOREIGN_ROLE, SESSION_STATE, SHARED_OBJECT, TRANSACTION_CONTROL
@@ -21,7 +22,6 @@ _SHARED = re.compile(
     r"|IMPORT_FOREIGN_SCHEMA|SECURITY_LABEL"
 )
 
-_COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _SET_IN_BODY = re.compile(
     r"(?:\A|;|'|\b(?:BEGIN|THEN|LOOP|ELSE))\s*(?:SET|RESET)\s+(?:SESSION\s+|LOCAL\s+)?"
     r"(?:ROLE|SESSION\s+AUTHORIZATION|search_path|ALL|row_security)\b|set_config\s*\(\s*'(?:search_path|role)'",
@@ -42,7 +42,7 @@ def breaches(statement: Statement, ground: Ground) -> Iterator[Breach]:
         yield from _of_roles(node, ground)
     if node.kind == "DO":
         for body in bodies(node):
-            yield from _of_body(_COMMENTS.sub(" ", body))
+            yield from _of_body(texts.without_comments(body))
 
 
 def unfinished(statements: Sequence[Statement]) -> Statement | None:

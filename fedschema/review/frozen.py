@@ -13,7 +13,6 @@ from fedschema.review.rules import (
     RELEASED_REWORDED,
     RELEASED_UNREADABLE,
     Finding,
-    Rule,
 )
 
 
@@ -24,11 +23,9 @@ def frozen(
     present = {reading.revision for reading in readings}
     for file, reason in broken.items():
         where = f"alembic/released/{file.name}"
-        yield Finding(
-            RELEASED_UNREADABLE.name, RELEASED_UNREADABLE.level, reason, RELEASED_UNREADABLE.mend, None, where
-        )
+        yield RELEASED_UNREADABLE.broken(reason, file=where)
     for gone in sorted(records.keys() - present):
-        yield _told(RELEASED_MISSING, f"{gone} was released and is not there any more", gone, None)
+        yield RELEASED_MISSING.broken(f"{gone} was released and is not there any more", gone)
     for reading in readings:
         if was := records.get(reading.revision):
             yield from _compared(reading, was, reading.release)
@@ -42,7 +39,7 @@ def _above_unreleased(
     for below in reading.builds_on:
         if below not in known:
             message = f"{reading.revision} is released, and {below}, on which it builds, is not"
-            yield _told(RELEASED_MISSING, message, reading.revision, reading.file)
+            yield RELEASED_MISSING.broken(message, reading.revision, reading.file)
 
 
 def _compared(reading: Reading, was: Release, now: Release) -> Iterator[Finding]:
@@ -60,10 +57,10 @@ def _compared(reading: Reading, was: Release, now: Release) -> Iterator[Finding]
         )
         moved.append(f"{does}, since {_culprit(was, now)}")
     if moved:
-        yield _told(RELEASED_EDITED, f"released {reading.revision}: {'; '.join(moved)}", reading.revision, reading.file)
+        yield RELEASED_EDITED.broken(f"released {reading.revision}: {'; '.join(moved)}", reading.revision, reading.file)
     elif was.python != now.python:
         message = f"released {reading.revision}: its code is another, with the same SQL"
-        yield _told(RELEASED_REWORDED, message, reading.revision, reading.file)
+        yield RELEASED_REWORDED.broken(message, reading.revision, reading.file)
 
 
 def _culprit(was: Release, now: Release) -> str:
@@ -83,7 +80,3 @@ def _culprit(was: Release, now: Release) -> str:
 
 def _templates(names: Sequence[str]) -> str:
     return f"{'template' if len(names) == 1 else 'templates'} {', '.join(names)} {'was' if len(names) == 1 else 'were'}"
-
-
-def _told(rule: Rule, message: str, revision: str, file: str | None) -> Finding:
-    return Finding(rule.name, rule.level, message, rule.mend, revision, file)

@@ -68,7 +68,7 @@ def _each_once(findings: list[Finding]) -> list[Finding]:
 
 
 def _breach(reading: Reading, rule: Rule, message: str, line: int | None, way: Way | None = None) -> Finding:
-    return Finding(rule.name, rule.level, shown(message), rule.mend, reading.revision, reading.file, line, way)
+    return rule.broken(shown(message), reading.revision, reading.file, line, way)
 
 
 def _of_source(reading: Reading) -> Iterator[Finding]:

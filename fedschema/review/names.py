@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from fedschema import statements
 from fedschema.review import trees
 from fedschema.review.grounds import Breach, Ground, bodies, language
 from fedschema.review.rules import FOREIGN_ROLE, FOREIGN_SCHEMA, RAW_TABLE, UNQUALIFIED_NAME
@@ -50,7 +51,6 @@ _BY_TEXT = frozenset({"nextval", "currval", "setval", "to_regclass", "to_regproc
 _TEXT_TYPES = frozenset({"regclass", "regproc", "regprocedure"})
 
 _NAME = r"(?:\"[^\"]+\"|[a-z_][\w$]*)"
-_COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _SCHEMAS = re.compile(
     r"\b(?:(?P<before>[a-z_]\w*_tenant|public)\"?\s*\.|SCHEMA\s+\"?(?P<after>[a-z_]\w*_tenant)\b)"
     r"|'\"?(?P<alone>[a-z_]\w*_tenant)\"?'",
@@ -161,7 +161,7 @@ def _foreign(schema: str) -> str:
 
 def _written_out(text: str, ground: Ground) -> Iterator[Breach]:
     """Look for schemas of departments by their ending, wherever they stand: in strings and bodies too."""
-    text = _COMMENTS.sub(" ", text)
+    text = statements.without_comments(text)
     for found in _SCHEMAS.finditer(text):
         schema = (found["before"] or found["after"] or found["alone"]).lower()
         if not ground.may_name_schema(schema):
@@ -169,7 +169,7 @@ def _written_out(text: str, ground: Ground) -> Iterator[Breach]:
 
 
 def _of_body(body: str, ground: Ground) -> Iterator[Breach]:
-    text = _COMMENTS.sub(" ", body)
+    text = statements.without_comments(body)
     for found in _ROLES.finditer(text):
         if ground.is_department and not ground.may_name_role(found["role"].lower()):
             yield FOREIGN_ROLE, f"role {found['role'].lower()} is not the department's, nor the platform's"

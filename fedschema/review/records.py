@@ -10,14 +10,12 @@ that all revisions share, and fedschema's own operations.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fedschema import statements
+from fedschema import statements, whole_files
 from fedschema.errors import ProjectReadOnly
 from fedschema.plans import PlanStep
 from fedschema.settings import Project
@@ -102,20 +100,13 @@ def record(project: Project, releases: Iterable[Release]) -> list[Path]:
     """
     place = directory(project)
     files = []
-    temporary = place / f".{secrets.token_hex(6)}"
     try:
         place.mkdir(exist_ok=True)
         for release in releases:
             files.append(place / f"{release.revision}{_SUFFIX}")
-            with temporary.open("x", encoding="utf-8", newline="\n") as file:
-                file.write(_written(release))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(files[-1])
+            whole_files.replace(files[-1], _written(release), mode=None)
     except OSError as error:
         raise ProjectReadOnly(str(project.root), error.strerror or str(error)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return files
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from fedschema.compiler import Compiler
@@ -13,12 +13,7 @@ from fedschema.review.applied import applied_otherwise
 from fedschema.review.frozen import frozen
 from fedschema.review.judging import judged
 from fedschema.review.readings import Library, Reading, read
-from fedschema.review.rules import (
-    SEVERAL_HEADS,
-    TEMPLATE_UNUSED,
-    Finding,
-    Level,
-)
+from fedschema.review.rules import SEVERAL_HEADS, TEMPLATE_UNUSED, Finding, Level
 from fedschema.settings import Project
 
 #: Whose server is meant when nobody says: the newest that fedschema is tested on, as libpq has it.
@@ -101,7 +96,8 @@ def release(compiler: Compiler, seen: Review) -> tuple[str, ...]:
     """
     if compiler.project.is_packaged:
         raise ProjectReadOnly(str(compiler.project.root), "it is the one that comes with fedschema")
-    new = [one for one in seen.library.readings if one.revision in set(seen.looked_at) - seen.released]
+    unreleased = set(seen.looked_at) - seen.released
+    new = [one for one in seen.library.readings if one.revision in unreleased]
     known = seen.released | {one.revision for one in new}
     reasons = [f"{one.revision or one.file}: {one.rule}" for one in seen.findings if one.level is Level.ERROR]
     reasons += [
@@ -116,9 +112,9 @@ def release(compiler: Compiler, seen: Review) -> tuple[str, ...]:
     return tuple(one.revision for one in new)
 
 
-def _chosen(library: Library, named: Sequence[str], *, every: bool, released: Iterable[str]) -> tuple[Reading, ...]:
+def _chosen(library: Library, named: Sequence[str], *, every: bool, released: Container[str]) -> tuple[Reading, ...]:
     if not named:
-        return tuple(one for one in library.readings if every or one.revision not in set(released))
+        return tuple(one for one in library.readings if every or one.revision not in released)
     wanted = {_full(library, name) for name in named}
     return tuple(one for one in library.readings if one.revision in wanted)
 
@@ -137,7 +133,7 @@ def _of_lineages(library: Library) -> Iterator[Finding]:
         try:
             _ = lineage.heads
         except UnknownRevision as error:
-            yield Finding(SEVERAL_HEADS.name, SEVERAL_HEADS.level, error.message, SEVERAL_HEADS.mend)
+            yield SEVERAL_HEADS.broken(error.message)
 
 
 def _unused_templates(project: Project, library: Library) -> Iterator[Finding]:
@@ -149,10 +145,4 @@ def _unused_templates(project: Project, library: Library) -> Iterator[Finding]:
         name = file.relative_to(project.templates).as_posix().removesuffix(".sql.j2")
         if name.startswith(_REVISIONS_TEMPLATES) and not name.startswith(_SHARED_TEMPLATES) and name not in rendered:
             where = f"templates/{name}.sql.j2"
-            yield Finding(
-                TEMPLATE_UNUSED.name,
-                TEMPLATE_UNUSED.level,
-                f"no revision renders {name}",
-                TEMPLATE_UNUSED.mend,
-                file=where,
-            )
+            yield TEMPLATE_UNUSED.broken(f"no revision renders {name}", file=where)

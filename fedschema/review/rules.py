@@ -35,6 +35,18 @@ class Rule:
     mend: str
     suppressible: bool = True
 
+    def broken(  # noqa: PLR0913, PLR0917 - where something is
+        self,
+        message: str,
+        revision: str | None = None,
+        file: str | None = None,
+        line: int | None = None,
+        direction: str | None = None,
+        statement: str | None = None,
+    ) -> Finding:
+        """Return a breach of it; the arguments are those of `Finding`."""
+        return Finding(self.name, self.level, message, self.mend, revision, file, line, direction, statement)
+
 
 def _error(name: str, about: str, mend: str, *, suppressible: bool = True) -> Rule:
     return Rule(name, Level.ERROR, about, mend, suppressible)

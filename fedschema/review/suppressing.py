@@ -68,14 +68,4 @@ class Quiet:
 
     def _complaint(self, reason: str, line: int | None, statement: str | None) -> Finding:
         reading = self._reading
-        return Finding(
-            SUPPRESSION.name,
-            SUPPRESSION.level,
-            reason,
-            SUPPRESSION.mend,
-            reading.revision,
-            reading.file,
-            line,
-            None,
-            statement,
-        )
+        return SUPPRESSION.broken(reason, reading.revision, reading.file, line, statement=statement)

@@ -149,11 +149,10 @@ class _Filler:
 
     def _readable(self, column: Column, texts: list[str]) -> list[str]:
         """Leave out what the server cannot read as a value of the column's type."""
-        cast = sql.SQL("{}::" + column.type.replace("{", "{{").replace("}", "}}"))
         try:
             with self._connection.transaction():
                 self._connection.execute(
-                    sql.SQL("SELECT {}").format(sql.SQL(", ").join(cast.format(sql.Literal(text)) for text in texts))
+                    sql.SQL("SELECT {}").format(sql.SQL(", ").join(_cast(column, text) for text in texts))
                 )
         except psycopg.Error:
             if len(texts) == 1:
@@ -171,9 +170,9 @@ class _Filler:
             if None in candidates[each:]:
                 candidates = [*candidates[: each - 1], None]
             tried[column.name] = candidates[:each]
-            cast = sql.SQL("({}, {}::" + column.type.replace("{", "{{").replace("}", "}}") + ")")
             rows = sql.SQL(", ").join(
-                cast.format(sql.Literal(place), sql.Literal(text)) for place, text in enumerate(tried[column.name])
+                sql.SQL("({}, {})").format(sql.Literal(place), _cast(column, text))
+                for place, text in enumerate(tried[column.name])
             )
             place = sql.Identifier(f"place of {column.name}")
             parts.append(
@@ -222,6 +221,10 @@ class _Filler:
 
     def _column(self, name: str) -> Column:
         return next(column for column in self._table.columns if column.name == name)
+
+
+def _cast(column: Column, text: str | None) -> sql.Composable:
+    return sql.SQL("{}::{}").format(sql.Literal(text), sql.SQL(column.type))
 
 
 def _clusters(table: Table) -> Iterator[_Cluster]:

@@ -20,7 +20,7 @@ _COLUMNS = """
     SELECT class.relname::text, attribute.attnum, attribute.attname::text,
         pg_catalog.format_type(base.base, CASE WHEN attribute.atttypmod >= 0 THEN attribute.atttypmod
                                                ELSE base.typmod END),
-        type.typname::text, type.typcategory::text, type.typtype::text,
+        type.typname::text,
         attribute.attnotnull OR declared.typnotnull, pg_catalog.pg_get_expr(adbin, adrelid),
         attribute.attgenerated <> '' OR attribute.attidentity = 'a', attribute.attidentity <> '',
         coalesce((SELECT pg_catalog.array_agg(enumlabel::text ORDER BY enumsortorder)
@@ -69,7 +69,6 @@ class Column:
         name: its name.
         type: as SQL has it, of a domain the type below; with its modifier.
         kind: the type's bare name: ``int4``, ``varchar``, ``_text``.
-        category: as pg_type.typcategory has it.
         not_null: it has to hold a value, by itself or by its domain.
         default: the expression, or None.
         made: the server makes its values and takes no other.
@@ -84,7 +83,6 @@ class Column:
     name: str
     type: str
     kind: str
-    category: str
     not_null: bool
     default: str | None
     made: bool
@@ -154,11 +152,11 @@ def tables(connection: psycopg.Connection, schema: str) -> dict[str, Table]:
     names = catalogue.tables(connection, schema)
     asked = {"schema": schema, "tables": names}
     columns: dict[str, list[Column]] = defaultdict(list)
-    for table, number, name, type_, kind, category, _, *rest in connection.execute(_COLUMNS, asked):
+    for table, number, name, type_, kind, *rest in connection.execute(_COLUMNS, asked):
         not_null, default, made, identity, labels, element, parts, checks = rest
         columns[table].append(
             Column(
-                number, name, type_, kind, category, not_null, default, made, identity, tuple(labels), element,
+                number, name, type_, kind, not_null, default, made, identity, tuple(labels), element,
                 tuple(parts or ()), tuple(checks or ()),
             )
         )  # fmt: skip

@@ -82,6 +82,9 @@ SQL = {
     "ALTER TABLE MINE.things ADD COLUMN n app.mood": "foreign-schema",
     "DO $$ BEGIN DELETE FROM hr_tenant.things; END $$": "foreign-schema",
     "DO $$ BEGIN EXECUTE format('DELETE FROM %I.things', 'hr_tenant'); END $$": "foreign-schema",
+    "DO $$ BEGIN RAISE NOTICE '--'; DELETE FROM hr_tenant.things; END $$": "foreign-schema",
+    "DO $$ BEGIN RAISE NOTICE '/*'; DELETE FROM things; RAISE NOTICE '*/'; END $$": "unqualified-name",
+    "DO $$ BEGIN RAISE NOTICE '--'; SET LOCAL ROLE postgres; END $$": "session-state",
     "GRANT SELECT ON MINE.things TO hr_role": "foreign-role",
     "GRANT SELECT ON MINE.things TO PUBLIC": "foreign-role",
     "GRANT {{ department.role | ident }} TO bob": "foreign-role",
@@ -133,6 +136,7 @@ ALLOWED = [
     "REVOKE ALL ON MINE.things FROM PUBLIC",
     "GRANT SELECT ON MINE.things TO {{ department.role | ident }}, federation_admin_role",
     "COMMENT ON TABLE MINE.things IS 'see hr_tenants, CREATE TABLE x; DROP'",
+    "DO $$ BEGIN /* it's not\n hr_tenant.things */ NULL; -- nor DELETE FROM things;\nEND $$",
     "-- CREATE TABLE open (id int);\nCOMMENT ON TABLE MINE.things IS 'it''s'",
     "DO $$ BEGIN IF EXISTS (SELECT FROM pg_catalog.pg_class) THEN UPDATE MINE.things SET note = 'x'; END IF; END $$",
     (

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from fedschema import downgrades
+from fedschema import downgrades, releases
 from fedschema.compiler import Compiler
+from fedschema.department import Department
 from fedschema.downgrades import Record, Verdict
+from fedschema.releases import Direction, Outcome, Release
 from fedschema.rollbacks import subjects
 from tests.cli.typing_in import type_in
-from tests.conftest import PROJECT, ROOT, Database, Finished
+from tests.conftest import PROJECT, Database, Finished
 from tests.migrations.conftest import CopiedProject
 from tests.rollbacks.conftest import LAST, REVISIONS, SCHEMA
 
@@ -219,6 +221,23 @@ def test_what_nobody_counts_has_to_be_named_for_one_department_too(two: Type, co
     assert done.status == 0
 
 
+def test_step_that_comes_onto_the_way_meanwhile_has_to_be_named_too(
+    two: Type, database: Database, copied_project: CopiedProject
+) -> None:
+    copied_project.add_revision("tenant", CHANGES, *REVISIONS[CHANGES], after=COLUMN)
+    _record(copied_project, **{COLUMN: NICKNAMES, CHANGES: _loses("values", "contacts", "full_name")})
+    release = Release(Direction.DOWNGRADE, LAST, all_confirmed=True)
+    hr = Department("hr")
+
+    run = releases.prepare(database.conninfo, copied_project.compiler(), [hr], release)
+    assert two("upgrade", "hr").status == 0
+    (result,) = run.results()
+
+    assert result.error is not None
+    assert (result.outcome, result.error.code) == (Outcome.FAILED, "lossy_step")
+    assert _places(two) == [CHANGES, COLUMN]
+
+
 @pytest.mark.parametrize("checksum", ["sha256:of another text", None])
 def test_stale_record_counts_for_nothing_and_a_fleet_is_warned(
     two: Type, copied_project: CopiedProject, checksum: str | None
@@ -267,7 +286,3 @@ def test_downgrade_that_cannot_be_says_why(two: Type, copied_project: CopiedProj
 
     assert (done.status, "error: revision t3 cannot be taken back: it is gone\n" in done.stderr) == (1, True)
     assert _places(two) == ["t3", "t3"]
-
-
-def test_record_ships_with_the_project() -> None:
-    assert (ROOT / "alembic" / "downgrades.json").is_file()
