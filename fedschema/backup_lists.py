@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from fedschema import bundling
+from fedschema import bundling, private_files
 from fedschema.errors import BackupIncomplete
 
 LIST = "backup.json"
@@ -145,7 +145,7 @@ def _remove(run: Path) -> None:
     """Remove a backup and nothing else that somebody may have put there; the list first, so that none looks whole."""
     try:
         (run / LIST).unlink(missing_ok=True)
-        for pattern in ("*.zip", "*.zip.sealed", ".*.part"):
+        for pattern in ("*.zip", "*.zip.sealed", private_files.UNFINISHED):
             for path in run.glob(pattern):
                 path.unlink()
         run.rmdir()

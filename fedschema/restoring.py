@@ -13,7 +13,7 @@ from datetime import UTC
 
 import psycopg
 
-from fedschema import batches, contents, events, inspection, registry, reinstating
+from fedschema import batches, contents, events, inspection, logins, registry, reinstating
 from fedschema.bundles import Bundle, Kind, Manifest, Table
 from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
@@ -33,7 +33,6 @@ from fedschema.obstacles import obstacles
 from fedschema.passwords import Password
 from fedschema.plans import Plan
 from fedschema.reinstating import LeftOut
-from fedschema.rendering import quote_identifier, quote_literal
 from fedschema.suspension import suspend_within
 
 
@@ -114,8 +113,7 @@ def restore_over(  # noqa: PLR0913 - as above
         secrets_bound = reinstating.identity(connection, department, manifest)
         reinstated, left_out = reinstating.grants(connection, department, manifest, wanted=with_grants)
         if verifier:
-            role = quote_identifier(department.role)
-            connection.execute(f"ALTER ROLE {role} PASSWORD {quote_literal(verifier)}".encode())
+            logins.set_password(connection, department.role, verifier)
         batches.execute(connection, batches.opening(compiler.templates, department))
         if manifest.department.get("status") == registry.SUSPENDED:  # nobody sees more of it because it was restored
             suspend_within(connection, department, "it was when it was archived")

@@ -205,14 +205,15 @@ def test_a_file_that_is_there_is_never_written_over(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_goes_and_what_is_being_written_stays(tmp_path: Path) -> None:
-    left = tmp_path / ".left.part"
-    left.touch()
-    os.utime(left, (0, 0))
+    left, somebodys = tmp_path / ".fedschema-left.part", tmp_path / ".somebodys.part"
+    for path in (left, somebodys):
+        path.touch()
+        os.utime(path, (0, 0))
     with bundles.whole_file(tmp_path / "one") as one:
         os.utime(one.name, (0, 0))
         _made(tmp_path / "two")
         cast("Any", one).write(b"1")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [somebodys.name, "one", "two"]
 
 
 def test_documented_reader_reads_a_sealed_bundle(tmp_path: Path) -> None:
