@@ -7,9 +7,10 @@ one transaction: row by row what was written, or nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC
+from functools import partial
 
 import psycopg
 
@@ -17,7 +18,7 @@ from fedschema import batches, contents, events, inspection, logins, registry, r
 from fedschema.bundles import Bundle, Kind, Manifest, Table
 from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
-from fedschema.contents import Shape
+from fedschema.contents import Digest, Line, Shape
 from fedschema.department import Department, parse_email, parse_name
 from fedschema.errors import (
     BundleUnsuitable,
@@ -160,24 +161,40 @@ def _fill(connection: psycopg.Connection, compiler: Compiler, bundle: Bundle, de
     """Load the rows and compare them with what was written; return whether the schema is what it was, if known."""
     manifest = bundle.manifest
     empty = inspection.fingerprints(connection, compiler.templates, [department])[department]
-    fitting = _fitting(contents.tables(connection, department.schema), bundle)
+    there = contents.tables(connection, department.schema)
+    fitting = _fitting(there, bundle)
     with contents.room(connection, department.schema):
         for table in fitting:
             contents.write(connection, department.schema, table.name, table.columns, bundle.blocks(table.file))
     missing = contents.set_sequences(connection, department.schema, manifest.sequences)
-    differences = [f"there is no sequence {name}" for name in missing if not manifest.drift]
-    for table in fitting:
-        shape = Shape(table.name, False, True, table.columns)  # noqa: FBT003 - the parent of partitions has rows, too
-        found = contents.read_department(connection, department, shape, contents.forget)
-        if (found.rows, found.hex) != (table.rows, table.digest):
-            differences.append(f"table {table.name} has {found.rows} rows that are not the {table.rows} written")
+    different = [f"there is no sequence {name}" for name in missing if not manifest.drift]
+    different += differences(there, fitting, partial(contents.read_department, connection, department))
     filled = inspection.fingerprints(connection, compiler.templates, [department])[department]
     if filled != empty:
-        differences.append("loading changed the schema")
-    if differences:
-        raise RestoreDiffers(f"department {department}", differences)
+        different.append("loading changed the schema")
+    if different:
+        raise RestoreDiffers(f"department {department}", different)
     comparable = (manifest.department_id, manifest.major) == (department.id, connection.info.server_version // 10000)
     return filled == manifest.fingerprint if comparable and not manifest.drift else None
+
+
+def differences(
+    there: Sequence[Shape], loaded: Sequence[Table], read: Callable[[Shape, Callable[[Line], object]], Digest]
+) -> list[str]:
+    """Return which tables have other rows than were written into the bundle.
+
+    Args:
+        there: the tables of the schema.
+        loaded: those of them that were loaded.
+        read: reads a table's rows, each of which is handed over.
+    """
+    shapes = {shape.name: shape for shape in there}
+    different = []
+    for table in loaded:
+        found = read(replace(shapes[table.name], columns=table.columns), contents.forget)
+        if (found.rows, found.hex) != (table.rows, table.digest):
+            different.append(f"table {table.name} has {found.rows} rows that are not the {table.rows} written")
+    return different
 
 
 def _fitting(there: Sequence[Shape], bundle: Bundle) -> list[Table]:
