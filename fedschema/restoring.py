@@ -111,6 +111,7 @@ def restore_over(  # noqa: PLR0913 - as above
         batches.execute(connection, batches.foundation(compiler.templates, department, name, email, plan), plan)
         schema_alike = _fill(connection, compiler, bundle, department)
         reinstating.registration(connection, department, manifest)
+        without = reinstating.periods(connection, department, manifest)
         secrets_bound = reinstating.identity(connection, department, manifest)
         reinstated, left_out = reinstating.grants(connection, department, manifest, wanted=with_grants)
         if verifier:
@@ -119,7 +120,7 @@ def restore_over(  # noqa: PLR0913 - as above
         if manifest.department.get("status") == registry.SUSPENDED:  # nobody sees more of it because it was restored
             suspend_within(connection, department, "it was when it was archived")
         _record(connection, bundle, department)
-    return Restored(department, manifest, schema_alike, secrets_bound, reinstated, left_out)
+    return Restored(department, manifest, schema_alike, secrets_bound, reinstated, (*without, *left_out))
 
 
 def _plan(compiler: Compiler, bundle: Bundle, department: Department) -> Plan:

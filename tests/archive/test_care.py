@@ -210,6 +210,38 @@ def test_one_that_was_suspended_is_so_again(database: Database, archive: Archive
     assert validate(database.conninfo, database.compiler, []).ok
 
 
+def test_rows_are_kept_as_long_as_they_were_under_another_id_too(
+    database: Database, command: Run, archive: Archive
+) -> None:
+    database.add("hr")
+    archive()
+    for table, period in (("conversation_history", "never"), ("email_logs", "90d")):
+        assert command("retention", "set", "hr", table, period).status == 0
+    asked = command("tenant", "drop", "hr")
+    assert (asked.status, traces(database, "hr").schemas) == (2, 1)
+    file = archive()
+    assert command("tenant", "drop", "hr").status == 0
+
+    for words in ((), ("--as", "copy")):
+        done = command("tenant", "restore", "hr", "--from", str(file), *words)
+        assert done.status == 0, done.stderr
+
+    with database.connect() as connection:
+        found = connection.execute("""
+            SELECT department_id, table_name, kept_for::text, set_by FROM federation.retention_periods ORDER BY 1, 2
+        """).fetchall()
+    assert found == [
+        (department_id, table, kept_for, "postgres")
+        for department_id in ("copy", "hr")
+        for table, kept_for in (("conversation_history", None), ("email_logs", "90 days"))
+    ]
+
+    unknown = _made_up(file, lambda m: m["periods"][0].update(table_name="nothing"))
+    with bundles.opened(unknown, None) as bundle:
+        restored = restoring.restore(database.conninfo, database.compiler, bundle, Department("other"))
+    assert [left.what for left in restored.left_out] == ["the period of nothing"]
+
+
 def test_bundle_that_was_made_up_changes_nothing(database: Database, archive: Archive, everything: Inventory) -> None:
     database.add("hr")
     _do(database, ROW)
