@@ -44,12 +44,16 @@ _RECORDS = {
         SELECT to_jsonb(entry) FROM federation.oauth_credentials AS entry
         WHERE department_id = %(id)s ORDER BY service_name
     """,
+    "periods": """
+        SELECT to_jsonb(entry) FROM federation.retention_periods AS entry
+        WHERE department_id = %(id)s ORDER BY table_name
+    """,
     "history": """
         SELECT to_jsonb(entry) FROM federation.schema_migrations AS entry WHERE department_id = %(id)s ORDER BY id
     """,
 }
 #: What of that is gone with the department.
-_GOING = ("grants", "gateways", "credentials")
+_GOING = ("grants", "gateways", "credentials", "periods")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class LastArchive:
     Attributes:
         moment: when it was made.
         file: where it was written then.
-        complete: it has every row, grant, gateway and secret that the department has now, and no other.
+        complete: it has every row, grant, gateway, secret and period that the department has now, and no other.
     """
 
     moment: datetime
@@ -92,7 +96,7 @@ def record(connection: psycopg.Connection, department: Department, manifest: Man
         sha256=sha256,
         rows=manifest.rows,
         department_uuid=str(manifest.department_uuid),
-        state=_state(manifest.revisions, rows, (manifest.grants, manifest.gateways, manifest.credentials)),
+        state=_state(manifest.revisions, rows, [getattr(manifest, name) for name in _GOING]),
     )
 
 
@@ -111,7 +115,7 @@ def last(connection: psycopg.Connection, department: Department) -> LastArchive 
 
 
 def state_of(connection: psycopg.Connection, department: Department) -> str:
-    """Return what stands for all that would go with a department: its revisions, rows, grants, gateways, secrets."""
+    """Return what stands for all that goes with a department: revisions, rows, grants, gateways, secrets, periods."""
     contents.untimed(connection)
     connection.execute(contents.PORTABLE)
     found = []

@@ -128,6 +128,7 @@ def _fill_department(
         records["grants"],
         records["gateways"],
         records["credentials"],
+        records["periods"],
         records["history"],
     )
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from fedschema import bundling
-from fedschema.errors import BackupIncomplete
+from fedschema import bundles, bundling, private_files
+from fedschema.bundles import Bundle
+from fedschema.encryption import Key
+from fedschema.errors import BackupIncomplete, BundleDamaged
 
 LIST = "backup.json"
 FORMAT = "fedschema-backup"
@@ -62,6 +65,18 @@ class Backup:
         """Return the file of a bundle; one that was not written has a name all the same."""
         return self.directory / (entry.file or f"{entry.name}.zip")
 
+    @contextmanager
+    def opened(self, entry: Listed, key: Key | None) -> Iterator[Bundle]:
+        """Open a bundle, if it is of whom the list says: a file may have got another's name.
+
+        Raises:
+            BundleDamaged, and what `bundles.opened` raises
+        """
+        with bundles.opened(self.bundle_of(entry), key) as bundle:
+            if bundle.manifest.department_id != entry.name:
+                raise BundleDamaged(bundle.path, f"it holds {bundle.manifest.department_id}, not {entry.name}")
+            yield bundle
+
     @property
     def good(self) -> bool:
         """It has every department, and the control plane."""
@@ -74,16 +89,33 @@ class Backup:
 
 
 def read(directory: Path) -> Backup:
-    """Read the list of a backup: of this directory, or of the newest in it.
+    """Read the list of a backup: of this directory, or of the newest in it that was to have every department.
+
+    Where there is none of every department, it is the newest of some.
 
     Raises:
-        BackupIncomplete: there is none.
+        BackupIncomplete: there is none, or one that is newer is damaged.
     """
-    if not (directory / LIST).is_file():
-        runs = sorted(run for run in directory.glob("*/") if (run / LIST).is_file())
-        if not runs:
-            raise BackupIncomplete(str(directory), f"there is no {LIST}, which is written last")
-        directory = runs[-1]
+    if (directory / LIST).is_file():
+        return _read(directory)
+    newest_first = (run for run in reversed(_runs(directory)) if (run / LIST).is_file())
+    of_some = None
+    for run in newest_first:
+        found = _read(run)
+        if found.complete:
+            return found
+        of_some = of_some or found
+    if of_some is None:
+        raise BackupIncomplete(str(directory), f"there is no {LIST}, which is written last")
+    return of_some
+
+
+def _runs(parent: Path) -> list[Path]:
+    """Return the backups of a directory, finished or not, the oldest first."""
+    return sorted(run for run in parent.glob("*/") if _is_stamp(run.name))
+
+
+def _read(directory: Path) -> Backup:
     try:
         with (directory / LIST).open("rb") as file:
             given = json.loads(file.read(_LIST_BYTES))
@@ -93,7 +125,7 @@ def read(directory: Path) -> Backup:
         return Backup(directory, str(given["made_at"]), bool(given["complete"]), entries)
     except OSError as error:
         raise BackupIncomplete(str(directory), f"{LIST} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise BackupIncomplete(str(directory), f"{LIST} is damaged") from None
 
 
@@ -126,7 +158,7 @@ def prune(parent: Path, keep: int) -> list[Path]:
     Raises:
         BackupIncomplete: one of them cannot be removed.
     """
-    runs = sorted(run for run in parent.iterdir() if run.is_dir() and _is_stamp(run.name))
+    runs = [run for run in _runs(parent) if not run.is_symlink()]  # what a link leads to is kept elsewhere
     good = [run for run in runs if _is_good(run)]
     gone = [run for run in runs if run.name < good[-keep].name] if len(good) > keep else []
     for run in gone:
@@ -136,7 +168,7 @@ def prune(parent: Path, keep: int) -> list[Path]:
 
 def _is_good(run: Path) -> bool:
     try:
-        return (run / LIST).is_file() and read(run).good
+        return (run / LIST).is_file() and _read(run).good
     except BackupIncomplete:  # one that cannot be read is none
         return False
 
@@ -145,7 +177,7 @@ def _remove(run: Path) -> None:
     """Remove a backup and nothing else that somebody may have put there; the list first, so that none looks whole."""
     try:
         (run / LIST).unlink(missing_ok=True)
-        for pattern in ("*.zip", "*.zip.sealed", ".*.part"):
+        for pattern in ("*.zip", "*.zip.sealed", private_files.UNFINISHED):
             for path in run.glob(pattern):
                 path.unlink()
         run.rmdir()

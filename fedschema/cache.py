@@ -10,11 +10,12 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from fedschema import whole_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,7 @@ class Shelf:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not _is_ours(path.parent):
                 return
-            descriptor, temporary = tempfile.mkstemp(dir=path.parent)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump({"fingerprint": made_for, **content}, file)
-            Path(temporary).replace(path)
+            whole_files.replace(path, json.dumps({"fingerprint": made_for, **content}))
             self._forget_old(path.parent)
 
     def _forget_old(self, directory: Path) -> None:

@@ -234,7 +234,12 @@ def rotate(conninfo: str, compiler: Compiler, kind: LoginKind, name: str, passwo
 
 def set_password(connection: psycopg.Connection, name: str, verifier: str) -> None:
     """Give a login another password; only its verifier is sent."""
-    connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(name), sql.Literal(verifier)))
+    connection.execute(password_statement(name, verifier))
+
+
+def password_statement(name: str, verifier: str) -> sql.Composed:
+    """Return what `set_password` sends, for a batch that goes in one message."""
+    return sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(name), sql.Literal(verifier))
 
 
 def require(connection: psycopg.Connection, kind: LoginKind, name: str) -> Login:

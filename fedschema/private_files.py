@@ -1,14 +1,21 @@
-"""Files that only their owner may read, for passwords, secrets and keys: whole, or refused."""
+"""Files that only their owner may read, for passwords, keys, rows and bundles: whole, or refused, or not there."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO, cast
+
+#: What a file is called until it has its name: nobody else's files are called so.
+UNFINISHED = ".fedschema-*.part"
+
+_FRESH_SECONDS = 60
 
 
 class Unusable(Exception):
@@ -68,18 +75,23 @@ def create(path: Path, text: str) -> None:
 
 
 @contextmanager
-def making(path: Path) -> Iterator[IO[bytes]]:
+def making(path: Path) -> Iterator[BinaryIO]:
     """Make a file of mode 0600 of what is written inside; it has all of it from the moment that it has its name.
 
     It is on the disk when this ends: what is written may be the only key to what comes after. When what is done inside
-    fails, nothing is left.
+    fails, nothing is left. What a killed process left is taken away by the next in the directory: whoever writes holds
+    a lock.
 
     Raises:
         FileExistsError: something is there already.
         OSError: it cannot be written.
     """
-    with tempfile.NamedTemporaryFile("wb", dir=path.parent) as file:
-        yield file
+    _sweep(path.parent)
+    prefix, _, suffix = UNFINISHED.partition("*")
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=prefix, suffix=suffix) as file:
+        with suppress(OSError):  # a file system without locks: then nobody takes anything away there
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield cast("BinaryIO", file)
         file.flush()
         os.fsync(file.fileno())
         path.hardlink_to(file.name)
@@ -88,3 +100,15 @@ def making(path: Path) -> Iterator[IO[bytes]]:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def _sweep(directory: Path) -> None:
+    """Remove what killed processes left."""
+    for left in directory.glob(UNFINISHED):
+        with suppress(OSError):
+            found = left.lstat()
+            if not stat.S_ISREG(found.st_mode) or time.time() - found.st_mtime < _FRESH_SECONDS:
+                continue  # no file of ours, or a new one, which may not be locked yet
+            with left.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its writer lives
+                left.unlink()

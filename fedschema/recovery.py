@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 from psycopg import sql
 
-from fedschema import bundles, contents, events, federation, registry, reinstating, restoring
+from fedschema import contents, events, federation, registry, reinstating, restoring
 from fedschema.backup_lists import Backup, Listed
 from fedschema.bundles import Bundle, Kind, Table
 from fedschema.compiler import Compiler
@@ -32,11 +33,9 @@ _RETIRE = """
     UPDATE federation.departments SET status = 'DEPROVISIONED', deprovisioned_at = coalesce(deprovisioned_at, now())
     WHERE status <> 'DEPROVISIONED'
 """
-_BEGUN = """
-    SELECT EXISTS (
-        SELECT FROM federation.security_audit
-        WHERE event_type = %s AND details ->> 'made_at' = %s
-    )
+#: Only the last counts: rows of the audit come with a backup, also those of restorations before it.
+_RESTORED_LAST = """
+    SELECT details ->> 'made_at' FROM federation.security_audit WHERE event_type = %s ORDER BY created_at DESC LIMIT 1
 """
 
 
@@ -99,14 +98,14 @@ def _control_plane(  # noqa: PLR0913 - what it is made of
 ) -> Recovered:
     with owner_transaction(connection, "restoring the control plane"):
         departments = len(registry.entries(connection))
-        begun = connection.execute(_BEGUN, (EVENT, backup.made_at)).fetchone() == (True,)
+        begun = connection.execute(_RESTORED_LAST, (EVENT,)).fetchone() == (backup.made_at,)
     if begun:
         return Recovered(Kind.FEDERATION, unchanged=True)
     if departments:
         raise FederationInTheWay(connection.info.dbname, departments)
     if entry is None or entry.file is None:
         raise BundleUnsuitable(str(backup.directory), "the control plane is not in it", None)
-    with bundles.opened(backup.directory / entry.file, key) as bundle:
+    with backup.opened(entry, key) as bundle:
         left_out = restore_control_plane(connection, compiler, bundle, backup.made_at, with_grants=with_grants)
     return Recovered(Kind.FEDERATION, left_out=left_out)
 
@@ -135,13 +134,15 @@ def restore_control_plane(
     with owner_transaction(connection, "restoring the control plane"):
         contents.untimed(connection)
         connection.execute(contents.PORTABLE)
-        loaded = _loaded(contents.tables(connection, schema), bundle)
+        there = contents.tables(connection, schema)
+        loaded = _loaded(there, bundle)
         with contents.room(connection, schema):
             for table in loaded:
                 connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(schema, table.name)))
             for table in loaded:
                 contents.write(connection, schema, table.name, table.columns, bundle.blocks(table.file))
-            _compare(connection, schema, loaded)
+            if different := restoring.differences(there, loaded, partial(contents.read, connection, schema)):
+                raise RestoreDiffers("the control plane", different)
             connection.execute(_RETIRE)
         contents.set_sequences(connection, schema, manifest.sequences)
         _, left_out = reinstating.gateways(connection, None, manifest, wanted=with_grants)
@@ -160,17 +161,6 @@ def _loaded(there: Sequence[Shape], bundle: Bundle) -> list[Table]:
     return [table for table in wanted if table.name in known]
 
 
-def _compare(connection: psycopg.Connection, schema: str, loaded: Sequence[Table]) -> None:
-    different = []
-    for table in loaded:
-        shape = Shape(table.name, partitioned=False, ours=True, columns=table.columns)
-        found = contents.read(connection, schema, shape, contents.forget)
-        if (found.rows, found.hex) != (table.rows, table.digest):
-            different.append(f"table {table.name} has {found.rows} rows that are not the {table.rows} written")
-    if different:
-        raise RestoreDiffers("the control plane", different)
-
-
 def _department(  # noqa: PLR0913 - what it is made of
     connection: psycopg.Connection,
     compiler: Compiler,
@@ -183,7 +173,7 @@ def _department(  # noqa: PLR0913 - what it is made of
     """Restore one department; what is wrong with it does not stop the others."""
     try:
         department = Department.parse(entry.name)
-        with bundles.opened(backup.bundle_of(entry), key) as bundle:
+        with backup.opened(entry, key) as bundle:
             restored = restoring.restore_over(connection, compiler, bundle, department, with_grants=with_grants)
     except FedschemaError as error:
         return Recovered(entry.name, error=error)

@@ -39,6 +39,14 @@ _KEEP_CREDENTIAL = """
     INSERT INTO federation.oauth_credentials
     SELECT (jsonb_populate_record(NULL::federation.oauth_credentials, %(row)s)).*
 """
+_KEEP_PERIOD = """
+    INSERT INTO federation.retention_periods (department_id, table_name, kept_for, set_by, set_at)
+    SELECT %(id)s, rule.table_name, given.kept_for, coalesce(given.set_by, session_user), coalesce(given.set_at, now())
+    FROM jsonb_populate_record(NULL::federation.retention_periods, %(row)s) AS given
+    JOIN federation.retention_rules AS rule ON rule.table_name = given.table_name
+    ON CONFLICT (department_id, table_name) DO UPDATE SET
+        kept_for = excluded.kept_for, set_by = excluded.set_by, set_at = excluded.set_at
+"""
 _GRANT = """
     INSERT INTO federation.cross_dept_permissions (
         source_department_id, target_department_id, permission_type, resource_type, enabled, granted_by, granted_at,
@@ -66,7 +74,7 @@ _ENTITLE = """
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A grant or an entitlement that was not brought back.
+    """A grant, an entitlement or a period that was not brought back.
 
     Attributes:
         what: which one.
@@ -100,6 +108,15 @@ def identity(connection: psycopg.Connection, department: Department, manifest: M
     for row in manifest.credentials:
         connection.execute(_KEEP_CREDENTIAL, {"row": Jsonb({**row, "department_id": department.id})})
     return True
+
+
+def periods(connection: psycopg.Connection, department: Department, manifest: Manifest) -> tuple[LeftOut, ...]:
+    """Let a department keep its rows as long as it did; return for which tables there is no rule here."""
+    return tuple(
+        LeftOut(f"the period of {row.get('table_name')}", "retention knows no such table", "fedschema retention show")
+        for row in manifest.periods
+        if connection.execute(_KEEP_PERIOD, {"id": department.id, "row": Jsonb(dict(row))}).rowcount == 0
+    )
 
 
 def grants(

@@ -7,17 +7,18 @@ one transaction: row by row what was written, or nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC
+from functools import partial
 
 import psycopg
 
-from fedschema import batches, contents, events, inspection, registry, reinstating
+from fedschema import batches, contents, events, inspection, logins, registry, reinstating
 from fedschema.bundles import Bundle, Kind, Manifest, Table
 from fedschema.compiler import Compiler
 from fedschema.connections import connect, owner_transaction
-from fedschema.contents import Shape
+from fedschema.contents import Digest, Line, Shape
 from fedschema.department import Department, parse_email, parse_name
 from fedschema.errors import (
     BundleUnsuitable,
@@ -33,7 +34,6 @@ from fedschema.obstacles import obstacles
 from fedschema.passwords import Password
 from fedschema.plans import Plan
 from fedschema.reinstating import LeftOut
-from fedschema.rendering import quote_identifier, quote_literal
 from fedschema.suspension import suspend_within
 
 
@@ -111,16 +111,16 @@ def restore_over(  # noqa: PLR0913 - as above
         batches.execute(connection, batches.foundation(compiler.templates, department, name, email, plan), plan)
         schema_alike = _fill(connection, compiler, bundle, department)
         reinstating.registration(connection, department, manifest)
+        without = reinstating.periods(connection, department, manifest)
         secrets_bound = reinstating.identity(connection, department, manifest)
         reinstated, left_out = reinstating.grants(connection, department, manifest, wanted=with_grants)
         if verifier:
-            role = quote_identifier(department.role)
-            connection.execute(f"ALTER ROLE {role} PASSWORD {quote_literal(verifier)}".encode())
+            logins.set_password(connection, department.role, verifier)
         batches.execute(connection, batches.opening(compiler.templates, department))
         if manifest.department.get("status") == registry.SUSPENDED:  # nobody sees more of it because it was restored
             suspend_within(connection, department, "it was when it was archived")
         _record(connection, bundle, department)
-    return Restored(department, manifest, schema_alike, secrets_bound, reinstated, left_out)
+    return Restored(department, manifest, schema_alike, secrets_bound, reinstated, (*without, *left_out))
 
 
 def _plan(compiler: Compiler, bundle: Bundle, department: Department) -> Plan:
@@ -162,24 +162,40 @@ def _fill(connection: psycopg.Connection, compiler: Compiler, bundle: Bundle, de
     """Load the rows and compare them with what was written; return whether the schema is what it was, if known."""
     manifest = bundle.manifest
     empty = inspection.fingerprints(connection, compiler.templates, [department])[department]
-    fitting = _fitting(contents.tables(connection, department.schema), bundle)
+    there = contents.tables(connection, department.schema)
+    fitting = _fitting(there, bundle)
     with contents.room(connection, department.schema):
         for table in fitting:
             contents.write(connection, department.schema, table.name, table.columns, bundle.blocks(table.file))
     missing = contents.set_sequences(connection, department.schema, manifest.sequences)
-    differences = [f"there is no sequence {name}" for name in missing if not manifest.drift]
-    for table in fitting:
-        shape = Shape(table.name, False, True, table.columns)  # noqa: FBT003 - the parent of partitions has rows, too
-        found = contents.read_department(connection, department, shape, contents.forget)
-        if (found.rows, found.hex) != (table.rows, table.digest):
-            differences.append(f"table {table.name} has {found.rows} rows that are not the {table.rows} written")
+    different = [f"there is no sequence {name}" for name in missing if not manifest.drift]
+    different += differences(there, fitting, partial(contents.read_department, connection, department))
     filled = inspection.fingerprints(connection, compiler.templates, [department])[department]
     if filled != empty:
-        differences.append("loading changed the schema")
-    if differences:
-        raise RestoreDiffers(f"department {department}", differences)
+        different.append("loading changed the schema")
+    if different:
+        raise RestoreDiffers(f"department {department}", different)
     comparable = (manifest.department_id, manifest.major) == (department.id, connection.info.server_version // 10000)
     return filled == manifest.fingerprint if comparable and not manifest.drift else None
+
+
+def differences(
+    there: Sequence[Shape], loaded: Sequence[Table], read: Callable[[Shape, Callable[[Line], object]], Digest]
+) -> list[str]:
+    """Return which tables have other rows than were written into the bundle.
+
+    Args:
+        there: the tables of the schema.
+        loaded: those of them that were loaded.
+        read: reads a table's rows, each of which is handed over.
+    """
+    shapes = {shape.name: shape for shape in there}
+    different = []
+    for table in loaded:
+        found = read(replace(shapes[table.name], columns=table.columns), contents.forget)
+        if (found.rows, found.hex) != (table.rows, table.digest):
+            different.append(f"table {table.name} has {found.rows} rows that are not the {table.rows} written")
+    return different
 
 
 def _fitting(there: Sequence[Shape], bundle: Bundle) -> list[Table]:

@@ -23,7 +23,6 @@ from fedschema.passwords import Password
 from fedschema.plans import Plan
 from fedschema.policies import PolicyType, policy_script
 from fedschema.registry import RegistryEntry
-from fedschema.rendering import quote_identifier, quote_literal
 from fedschema.versions import Heads
 
 
@@ -110,9 +109,8 @@ def create(
     batch = batches.creation(compiler.templates, new.department, new.name, new.email, plan)
     text = batch.sql
     if password is not None:
-        role = new.department.role
-        verifier = password.verifier(connection, role)
-        text += f"\nALTER ROLE {quote_identifier(role)} PASSWORD {quote_literal(verifier)};\n"
+        verifier = password.verifier(connection, new.department.role)
+        text += f"\n{logins.password_statement(new.department.role, verifier).as_string(connection)};\n"
     with owner_transaction(connection, batch.what):
         for obstacle in obstacles(connection, compiler, [new.department], batch.what).values():
             raise obstacle.error

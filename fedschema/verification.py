@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from fedschema import batches, bundles, federation, recovery, restoring
+from fedschema import batches, federation, recovery, restoring
 from fedschema.backup_lists import Backup, Listed, Outcome
 from fedschema.bundles import Bundle, Kind, sha256_of
 from fedschema.compiler import Compiler
@@ -71,7 +71,7 @@ def verify(
         BundleKeyNeeded, WrongBundleKey: nothing was tried.
         EmbeddedServerError: there is no server to try it on.
     """
-    size = _size(backup, key)
+    size = jobs * _size(backup, key)
     with throwaway_server(programs(backup.server_major), room=_ROOM + _SPREAD * size) as server:
         conninfo = server.url()
         federation.initialise(conninfo, compiler)
@@ -84,19 +84,19 @@ def verify(
 
 
 def _size(backup: Backup, key: Key | None) -> int:
-    """Return how much the bundles hold, and refuse a key that opens none of them before a server is started."""
+    """Return how much the largest bundle holds, and refuse a key that opens none before a server is started."""
     size = 0
     for entry in backup.entries:
         if entry.file is None:
             continue
         try:
-            with bundles.opened(backup.bundle_of(entry), key) as bundle:
+            with backup.opened(entry, key) as bundle:
                 size = max(size, bundle.manifest.size)
         except (BundleKeyNeeded, WrongBundleKey):
             raise
         except FedschemaError:
             continue  # told when it is its turn
-    return size * DEFAULT_JOBS
+    return size
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +111,8 @@ class _Trial:
         began = time.monotonic()
         if entry.status != Outcome.SAVED or entry.file is None:
             return Verified(entry.name, (f"it is not in the backup: {entry.error or entry.status}",))
-        path = self.backup.bundle_of(entry)
         try:
-            with bundles.opened(path, self.key) as bundle:
+            with self.backup.opened(entry, self.key) as bundle:
                 self._compare_file(entry)
                 problems = [] if _rows(bundle) == entry.rows else ["its rows are not those of the backup's list"]
                 alike = self._try(connection, bundle, entry)
@@ -136,9 +135,7 @@ class _Trial:
             recovery.restore_control_plane(connection, self.compiler, bundle, self.backup.made_at, with_grants=False)
             return None
         department = Department.parse(entry.name)
-        if bundle.manifest.department_id != department.id:
-            raise BundleDamaged(bundle.path, f"it holds {bundle.manifest.department_id}")
-        restored = restoring.restore_over(connection, self.compiler, bundle, department, with_grants=True)
+        restored = restoring.restore_over(connection, self.compiler, bundle, department)
         removal = batches.removal(self.compiler.templates, department)
         with owner_transaction(connection, removal.what):
             batches.execute(connection, removal)

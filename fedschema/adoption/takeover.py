@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import sql
 
+from fedschema import logins
 from fedschema.adoption.outcome import Wish
 from fedschema.rendering import Templates
 
@@ -90,7 +91,7 @@ def claim_role(connection: psycopg.Connection, templates: Templates, wish: Wish)
     if wish.password is not None:
         verifier = wish.password.verifier(connection, role)
         with _as_whoever_may(connection):
-            connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(_name(role), sql.Literal(verifier)))
+            logins.set_password(connection, role, verifier)
     return known is None
 
 

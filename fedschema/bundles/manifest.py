@@ -90,6 +90,7 @@ class Manifest:
         tables, sequences: what there is of rows.
         department: its row of the registry; empty for the control plane.
         grants, gateways, credentials: what the control plane had of the department.
+        periods: how long it keeps rows, where that is another time than the rule's.
         history: what had been applied to it; for reading only.
         files: every member but the manifest.
     """
@@ -108,6 +109,7 @@ class Manifest:
     grants: tuple[Row, ...] = ()
     gateways: tuple[Row, ...] = ()
     credentials: tuple[Row, ...] = ()
+    periods: tuple[Row, ...] = ()
     history: tuple[Row, ...] = ()
     files: Mapping[str, File] = field(default_factory=dict)
 
@@ -192,6 +194,7 @@ def _manifest(given: Mapping[str, Any]) -> Manifest:
         grants=_rows(given["grants"]),
         gateways=_rows(given["gateways"]),
         credentials=_rows(given["credentials"]),
+        periods=_rows(given.get("periods", [])),  # earlier ones have none
         history=_rows(given["history"]),
         files={_matching(_MEMBER, name): _file(file) for name, file in given["files"].items()},
     )

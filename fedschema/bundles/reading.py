@@ -20,6 +20,10 @@ from fedschema.errors import BundleDamaged, UsageError
 #: A fleet's history and grants are kilobytes; a manifest of more is no manifest.
 _MANIFEST_BYTES = 64 << 20
 _BLOCK = 1 << 20
+#: How members may be packed: what `writing` does, and what it did not need to.
+_METHODS = frozenset({zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED})
+#: What zipfile raises over a file that is none; OSError where an offset leads before the beginning.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
 
 
 class Bundle:
@@ -70,6 +74,8 @@ class Bundle:
             names = self._archive.namelist()
             if len(set(names)) < len(names) or manifests.NAME not in names:
                 raise BundleDamaged(self.path, "it has no manifest, or a member twice")
+            if any(member.compress_type not in _METHODS for member in self._archive.infolist()):
+                raise BundleDamaged(self.path, "it is packed in another way than bundles are")
             with self._archive.open(manifests.NAME) as stream:
                 text = _limited(stream)
         if text is None:
@@ -86,7 +92,7 @@ class Bundle:
     def _refusing_damage(self) -> Iterator[None]:
         try:
             yield
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError):
+        except _DAMAGE:
             raise BundleDamaged(self.path, "it is damaged") from None
 
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import io
 import os
-import tempfile
-import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+from fedschema import private_files
 from fedschema.bundles.cipher import SealedWriter
 from fedschema.bundles.manifest import NAME, File, Manifest
 from fedschema.encryption import Key
@@ -23,8 +21,6 @@ from fedschema.errors import BundleNotWritten
 
 #: Rows of text shrink to a third at any level; the higher ones take several times as long for a little more.
 _LEVEL = 3
-_PART = ".part"
-_FRESH_SECONDS = 60
 _PRIVATE_DIRECTORY = 0o700
 
 
@@ -57,23 +53,13 @@ def make_new_directory(path: Path) -> bool:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """Give a file of mode 0600 that gets its name when the block ends well: on the disk, and never over another.
-
-    Until then it has a name of its own. What a killed process left of one is taken away by the next in the directory:
-    whoever writes holds a lock.
+    """Make a file as `private_files.making` does.
 
     Raises:
         BundleNotWritten: there is no room, or no right, or something is there already.
     """
-    with _translated(path):
-        _sweep(path.parent)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=_PART) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield cast("BinaryIO", file)
-            file.flush()
-            os.fsync(file.fileno())
-            path.hardlink_to(file.name)
-        _sync_directory(path.parent)
+    with _translated(path), private_files.making(path) as file:
+        yield file
 
 
 @contextmanager
@@ -82,23 +68,6 @@ def _translated(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise BundleNotWritten(str(path), error.strerror or str(error)) from error
-
-
-def _sweep(directory: Path) -> None:
-    """Remove what killed processes left."""
-    for part in directory.glob(f".*{_PART}"):
-        with suppress(OSError), part.open("rb") as file:
-            if time.time() - os.fstat(file.fileno()).st_mtime > _FRESH_SECONDS:  # a new one may not be locked yet
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its writer lives
-                part.unlink()
-
-
-def _sync_directory(path: Path) -> None:
-    directory = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 @dataclass

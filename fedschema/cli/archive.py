@@ -16,6 +16,7 @@ from fedschema.cli.session import DepartmentId, JsonOption, Session, session_of
 from fedschema.department import Department
 from fedschema.errors import UsageError
 from fedschema.fleet.release import Direction, Outcome, Release, Result
+from fedschema.registry import SUSPENDED
 from fedschema.restoring import Restored
 
 _DIRECTORY = Path("archives")
@@ -147,6 +148,8 @@ def _show(restored: Restored, result: Result | None, *, has_password: bool) -> N
             f"secrets in it are bound to department {manifest.department_id} and do not decrypt here; "
             f"store them anew: fedschema secret set {department}"
         )
+    if manifest.department.get("status") == SUSPENDED:
+        output.note(f"it is suspended, as it was; to put it in service: fedschema tenant resume {department}")
     for left in restored.left_out:
         output.note(output.printable(f"not brought back, since {left.reason}: {left.what}"))
         output.note(output.printable(f"  to have it again: {left.command}"))

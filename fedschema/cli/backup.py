@@ -24,7 +24,7 @@ from fedschema.verification import Verified
 from fedschema.workers import Halt
 
 DirectoryArgument = Annotated[
-    Path, typer.Argument(metavar="DIR", help="A backup, or the directory that holds some: then the newest.")
+    Path, typer.Argument(metavar="DIR", help="A backup, or the directory of some: then the newest of --all.")
 ]
 JobsOption = Annotated[int, typer.Option(min=1, max=backups.MAX_JOBS, help="So many at once.")]
 
@@ -149,7 +149,7 @@ def _show_verified(verified: Verified) -> None:
     for problem in verified.problems:
         output.failure("backup_bad", f"{verified.name}: {problem}", None)
     if verified.ok:
-        alike = {True: ", schema alike", False: "", None: ""}[verified.schema_alike]
+        alike = ", schema alike" if verified.schema_alike else ""
         output.say(f"{verified.name}: {verified.rows} rows alike{alike} ({verified.duration_seconds:.2f} s)")
     if verified.drift:
         output.note(f"{verified.name} had drifted and came back without: {output.printable('; '.join(verified.drift))}")
@@ -186,6 +186,8 @@ def restore(
     backup = backup_lists.read(directory)
     key = bundle_key(key_file)
     results: list[Recovered] = []
+    if not as_json:
+        output.note(f"restoring {backup.directory}{'' if backup.complete else ', which is of some departments only'}")
     for recovered in recovery.recover(session.conninfo, session.compiler, backup, key, with_grants=with_grants):
         results.append(recovered)
         if not as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -60,12 +61,14 @@ def test_backup_is_made_tried_and_brought_back_whole(
         tenancy.drop(full.conninfo, full.compiler, Department(department_id), lambda _: None)
     back = ["backup", "restore", str(directory), "--with-grants", "--key-file", key_file, "--json"]
     (directory / "sales.zip.sealed").rename(directory / "away")
+    shutil.copy(directory / "hr.zip.sealed", directory / "sales.zip.sealed")
     partly = command(*back, url=blank_database.url)
-    (directory / "away").rename(directory / "sales.zip.sealed")
+    (directory / "away").replace(directory / "sales.zip.sealed")
     rest = command(*back, url=blank_database.url)
 
     assert (partly.status, rest.status) == (1, 0), rest.stdout + rest.stderr
     assert [one["status"] for one in _document(partly)["results"]] == ["restored", "restored", "failed"]
+    assert "it holds hr, not sales" in _document(partly)["results"][2]["error"]["message"]
     assert [one["status"] for one in _document(rest)["results"]] == ["unchanged", "unchanged", "restored"]
     assert {department_id: held(blank_database, department_id) for department_id in before} == before
     with blank_database.connect() as connection:
@@ -77,6 +80,23 @@ def test_backup_is_made_tried_and_brought_back_whole(
     assert (grants, statuses) == ([("sales",)], [("ACTIVE",)])
     checked = command("validate", url=blank_database.url)
     assert checked.status == 0, checked.stdout
+    assert command(*_older(directory, blank_database), url=blank_database.url).status == 1
+
+
+def _older(directory: Path, database: Database) -> list[str]:
+    """Return what restores another backup, which one that was restored since knows of only by what its audit says."""
+    older = directory.with_name("older")
+    shutil.copytree(directory, older)
+    listed = json.loads((older / "backup.json").read_text())
+    (older / "backup.json").write_text(json.dumps(listed | {"made_at": "2001"}))
+    with database.connect() as connection:
+        connection.execute(
+            """
+            INSERT INTO federation.security_audit (event_type, details, created_at)
+            VALUES ('FEDERATION_RESTORED', '{"made_at": "2001"}', '2001-01-01')
+            """
+        )
+    return ["backup", "restore", str(older), "--key-file", str(directory.parents[1] / "key")]
 
 
 def test_one_that_fails_does_not_stop_the_others_and_is_told_again_by_verify(
@@ -149,15 +169,47 @@ def test_pruning_keeps_the_newest_that_have_everything_and_what_is_newer(tmp_pat
     _run(tmp_path, "20260107T000000Z", status=None)
     (tmp_path / "20260107T000000Z" / "backup.json").write_text("{")
     (tmp_path / "mine").mkdir()
+    elsewhere = tmp_path / "mine"
+    _run(elsewhere, "20250101T000000Z", status="saved")
+    (tmp_path / "20250101T000000Z").symlink_to(elsewhere / "20250101T000000Z")
 
     assert backup_lists.prune(tmp_path, 3) == []
     gone = backup_lists.prune(tmp_path, 2)
 
     assert [run.name for run in gone] == ["20260101T000000Z", "20260102T000000Z"]
-    assert len(list(tmp_path.iterdir())) == 6
+    assert len(list(tmp_path.iterdir())) == 7
+    assert len(list((elsewhere / "20250101T000000Z").iterdir())) == 2
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "fedschema-backup", "version": 9}', '{"format": 1}'])
+def test_directory_stands_for_its_newest_backup_of_every_department(tmp_path: Path) -> None:
+    _run(tmp_path, "zz_kept", status="saved")
+    with pytest.raises(BackupIncomplete, match=r"there is no backup\.json"):
+        backup_lists.read(tmp_path)
+    for name, complete in (("20260101T000000Z", False), ("20260102T000000Z", False)):
+        _run(tmp_path, name, status="saved", complete=complete)
+    assert backup_lists.read(tmp_path).made_at == "20260102T000000Z"
+    for name, complete in (("20260103T000000Z", True), ("20260104T000000Z", True), ("20260105T000000Z", False)):
+        _run(tmp_path, name, status="failed", complete=complete)
+    _run(tmp_path, "20260106T000000Z", status=None)
+
+    assert backup_lists.read(tmp_path).made_at == "20260104T000000Z"
+    assert backup_lists.read(tmp_path / "20260105T000000Z").complete is False
+    (tmp_path / "20260105T000000Z" / "backup.json").write_text("{")
+    with pytest.raises(BackupIncomplete, match="damaged"):
+        backup_lists.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        pytest.param("[" * 100_000, id="deep"),
+        '{"format": "fedschema-backup", "version": 9}',
+        '{"format": 1}',
+    ],
+)
 def test_list_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "backup.json").write_text(content)
     with pytest.raises(BackupIncomplete):

@@ -157,6 +157,26 @@ def test_member_that_is_not_listed_or_there_twice_is_refused(tmp_path: Path) -> 
         _read(_made_up(tmp_path / "c.zip", lambda m: None, ("data/t.copy", b"DROP")), None)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA], ids=["bzip2", "lzma"])
+def test_member_that_is_packed_in_another_way_is_refused(tmp_path: Path, method: int) -> None:
+    other = tmp_path / "b.zip"
+    with zipfile.ZipFile(_made(tmp_path / "true")) as true, zipfile.ZipFile(other, "w", method) as archive:
+        for name in true.namelist():
+            archive.writestr(name, true.read(name))
+    with pytest.raises(BundleDamaged, match="packed in another way"):
+        _read(other, None)
+
+
+def test_member_that_is_said_to_begin_elsewhere_is_refused(tmp_path: Path) -> None:
+    """The end of the directory lies: all offsets in it lead before the beginning of the file."""
+    whole = _made(tmp_path / "b.zip").read_bytes()
+    place = whole.rindex(b"PK\x05\x06") + 16
+    for offset in (b"\xff\xff\xff\x7f", b"\xff\xff\xff\xff", b"\x00\xff\xff\x00"):
+        (tmp_path / "b").write_bytes(whole[:place] + offset + whole[place + 4 :])
+        with pytest.raises(BundleDamaged):
+            _read(tmp_path / "b", None)
+
+
 def test_member_that_unpacks_to_more_than_it_says_is_not_read_on(tmp_path: Path) -> None:
     """A zip bomb: what is listed as a kilobyte, or as nothing, is a gigabyte."""
     bomb = tmp_path / "b.zip"
@@ -205,14 +225,15 @@ def test_a_file_that_is_there_is_never_written_over(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_goes_and_what_is_being_written_stays(tmp_path: Path) -> None:
-    left = tmp_path / ".left.part"
-    left.touch()
-    os.utime(left, (0, 0))
+    left, somebodys = tmp_path / ".fedschema-left.part", tmp_path / ".somebodys.part"
+    for path in (left, somebodys):
+        path.touch()
+        os.utime(path, (0, 0))
     with bundles.whole_file(tmp_path / "one") as one:
         os.utime(one.name, (0, 0))
         _made(tmp_path / "two")
         cast("Any", one).write(b"1")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [somebodys.name, "one", "two"]
 
 
 def test_documented_reader_reads_a_sealed_bundle(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 import fedschema
 from fedschema import archived, bundles, bundling, contents, restoring, suspension, tenancy
+from fedschema.bundles import Table
 from fedschema.connections import connect, owner_transaction
 from fedschema.department import Department
 from fedschema.errors import (
@@ -208,6 +210,38 @@ def test_one_that_was_suspended_is_so_again(database: Database, archive: Archive
     assert validate(database.conninfo, database.compiler, []).ok
 
 
+def test_rows_are_kept_as_long_as_they_were_under_another_id_too(
+    database: Database, command: Run, archive: Archive
+) -> None:
+    database.add("hr")
+    archive()
+    for table, period in (("conversation_history", "never"), ("email_logs", "90d")):
+        assert command("retention", "set", "hr", table, period).status == 0
+    asked = command("tenant", "drop", "hr")
+    assert (asked.status, traces(database, "hr").schemas) == (2, 1)
+    file = archive()
+    assert command("tenant", "drop", "hr").status == 0
+
+    for words in ((), ("--as", "copy")):
+        done = command("tenant", "restore", "hr", "--from", str(file), *words)
+        assert done.status == 0, done.stderr
+
+    with database.connect() as connection:
+        found = connection.execute("""
+            SELECT department_id, table_name, kept_for::text, set_by FROM federation.retention_periods ORDER BY 1, 2
+        """).fetchall()
+    assert found == [
+        (department_id, table, kept_for, "postgres")
+        for department_id in ("copy", "hr")
+        for table, kept_for in (("conversation_history", None), ("email_logs", "90 days"))
+    ]
+
+    unknown = _made_up(file, lambda m: m["periods"][0].update(table_name="nothing"))
+    with bundles.opened(unknown, None) as bundle:
+        restored = restoring.restore(database.conninfo, database.compiler, bundle, Department("other"))
+    assert [left.what for left in restored.left_out] == ["the period of nothing"]
+
+
 def test_bundle_that_was_made_up_changes_nothing(database: Database, archive: Archive, everything: Inventory) -> None:
     database.add("hr")
     _do(database, ROW)
@@ -282,3 +316,24 @@ def test_walls_triggers_and_references_stand_aside_and_come_back(database: Datab
         with pytest.raises(StatementFailed), owner_transaction(connection, "loading"), contents.room(connection, "odd"):
             contents.write(connection, "odd", "a", ["id", "b"], [b"3\t404\n"])
         assert state() == before
+
+
+def test_rows_of_a_partitioned_table_are_read_and_compared_whatever_partition_they_are_in(database: Database) -> None:
+    with connect(database.conninfo) as connection:
+        connection.execute("CREATE SCHEMA odd AUTHORIZATION federation_owner")
+        connection.execute("""
+            SET ROLE federation_owner;
+            CREATE TABLE odd.part (id int) PARTITION BY RANGE (id);
+            CREATE TABLE odd.low PARTITION OF odd.part FOR VALUES FROM (0) TO (2);
+            CREATE TABLE odd.high PARTITION OF odd.part FOR VALUES FROM (2) TO (9);
+            RESET ROLE;
+        """)
+        with owner_transaction(connection, "loading"):
+            there = contents.tables(connection, "odd")
+            contents.write(connection, "odd", "part", ["id"], [b"1\n2\n3\n"])
+            found = contents.read(connection, "odd", there[0], contents.forget)
+            written = Table("part", ("id",), found.rows, found.hex, "data/part.copy")
+            other = Table("part", ("id",), found.rows, "0" * 64, "data/part.copy")
+            assert (len(there), found.rows) == (1, 3)
+            assert restoring.differences(there, [written], partial(contents.read, connection, "odd")) == []
+            assert len(restoring.differences(there, [other], partial(contents.read, connection, "odd"))) == 1
